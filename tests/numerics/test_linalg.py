@@ -1,5 +1,6 @@
 """Distances and positive definite algebra against NumPy and SciPy in float64."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def test_squared_distances(offset):
 
 def test_squared_distances_gradient(x64):
     x, y = jnp.asarray(RNG.normal(size=(4, 3))), jnp.asarray(RNG.normal(size=(5, 3)))
-    check_grads(numerics.squared_distances, (x, y), order=2, rtol=1e-6)
+    check_grads(jax.jit(numerics.squared_distances), (x, y), order=1, modes=["rev"], rtol=1e-6)
 
 
 def test_dot_scores_accumulate_in_float32():

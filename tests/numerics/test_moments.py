@@ -49,12 +49,13 @@ def test_streamed_chunks_equal_the_whole(mean):
 
 def test_merge_is_symmetric_and_takes_empty_sides():
     xs, ys = data(70, 2.0), data(30, -1.0, seed=1)
-    a, b = numerics.moments(xs), numerics.moments(ys)
+    a, b = jax.jit(numerics.moments)(xs), jax.jit(numerics.moments)(ys)
+    merge = jax.jit(numerics.merge_moments)
     both = [np.concatenate(pair) for pair in zip(xs, ys, strict=True)]
-    for merged in (numerics.merge_moments(a, b), numerics.merge_moments(b, a)):
+    for merged in (merge(a, b), merge(b, a)):
         assert_moments(merged, both, rtol=1e-5)
     empty = numerics.init_moments(DIMS)
-    for merged in (numerics.merge_moments(a, empty), numerics.merge_moments(empty, a)):
+    for merged in (merge(a, empty), merge(empty, a)):
         assert_moments(merged, xs, rtol=1e-5)
 
 
@@ -75,7 +76,7 @@ def test_gradient_ignores_dropped_rows():
         m = numerics.moments([x, *xs[1:]], where=keep)
         return jnp.sum(numerics.covariance(m, 0, 0)) + jnp.sum(numerics.covariance(m, 0, 1))
 
-    gradient = jax.grad(total)
+    gradient = jax.jit(jax.grad(total))
     clean = gradient(jnp.asarray(xs[0]))
     np.testing.assert_array_equal(clean[12:], 0)
     poisoned = jnp.asarray(np.where(keep[:, None], xs[0], np.float32(np.inf)))
@@ -92,7 +93,7 @@ def test_eight_devices_equal_one():
 
 def test_float64_is_exact(x64):
     xs = [x.astype(np.float64) for x in data(300, 1e3)]
-    got = numerics.moments(xs)
+    got = jax.jit(numerics.moments)(xs)
     assert got.means[0].dtype == jnp.float64
     assert_moments(got, xs, rtol=1e-11)
 
