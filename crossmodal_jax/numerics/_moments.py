@@ -16,18 +16,26 @@ class JointMoments(NamedTuple):
     """Count, means and centred second moments of rows that all modalities share.
 
     A pytree of arrays: it may be carried by a scan, mapped over folds or summed over devices.
-    Read second moments through `covariance`.
+    Read it through `means` and `covariance`. A mean is kept as origin + offset, two numbers of
+    the working precision, so that merging chunks whose mean is 1e3 loses no digits.
 
     Attributes:
       count: Number of rows seen, int32 scalar.
-      means: Mean of each modality, shapes [d_i].
+      origins: A point near the mean of each modality, shapes [d_i].
+      offsets: Mean minus origin, shapes [d_i].
       scatter: Upper triangle of blocks; `scatter[i][j - i]` for j ≥ i is
         Σ (xᵢ − mean)(xⱼ − mean)ᵀ over the rows, shape [d_i, d_j].
     """
 
     count: Int[Array, ""]
-    means: tuple[Float[Array, "_"], ...]
+    origins: tuple[Float[Array, "_"], ...]
+    offsets: tuple[Float[Array, "_"], ...]
     scatter: tuple[tuple[Float[Array, "_ _"], ...], ...]
+
+    @property
+    def means(self) -> tuple[Float[Array, "_"], ...]:
+        """Mean of each modality, shapes [d_i]."""
+        return tuple(o + d for o, d in zip(self.origins, self.offsets, strict=True))
 
 
 def init_moments(dims: Sequence[int], *, dtype: jnp.dtype | type = jnp.float32) -> JointMoments:
@@ -46,7 +54,8 @@ def init_moments(dims: Sequence[int], *, dtype: jnp.dtype | type = jnp.float32) 
     """
     return JointMoments(
         count=jnp.zeros((), jnp.int32),
-        means=tuple(jnp.zeros((d,), dtype) for d in dims),
+        origins=tuple(jnp.zeros((d,), dtype) for d in dims),
+        offsets=tuple(jnp.zeros((d,), dtype) for d in dims),
         scatter=tuple(
             tuple(jnp.zeros((d, e), dtype) for e in dims[i:]) for i, d in enumerate(dims)
         ),
@@ -80,23 +89,23 @@ def moments(
     arrays = check_pairs("moments", **{f"xs{i}": x for i, x in enumerate(xs)})
     keep = check_where("moments", where, arrays[0].shape[:1])
     count = jnp.sum(keep, dtype=jnp.int32)
-    centred, means = zip(*(_centre(x, keep, count) for x in arrays), strict=True)
+    centred, origins, offsets = zip(*(_centre(x, keep, count) for x in arrays), strict=True)
     scatter = tuple(
         tuple(jnp.matmul(a.T, b, precision="highest") for b in centred[i:])
         for i, a in enumerate(centred)
     )
-    return JointMoments(count, means, scatter)
+    return JointMoments(count, origins, offsets, scatter)
 
 
-def _centre(x: Array, keep: Array, count: Array) -> tuple[Array, Array]:
-    """Returns kept rows minus their mean (dropped rows 0), and the mean."""
+def _centre(x: Array, keep: Array, count: Array) -> tuple[Array, Array, Array]:
+    """Returns kept rows minus their mean (dropped rows 0), and the mean as origin and offset."""
     x = zero_absent(x, keep).astype(jnp.promote_types(x.dtype, jnp.float32))
     number = jnp.maximum(count, 1).astype(x.dtype)
-    mean = jnp.sum(x, axis=0) / number
-    centred = zero_absent(x - mean, keep)
-    # The rounding error of a large mean shows up as the mean of what is centred: take it off.
-    rest = jnp.sum(centred, axis=0) / number
-    return zero_absent(centred - rest, keep), mean + rest
+    origin = jnp.sum(x, axis=0) / number
+    centred = zero_absent(x - origin, keep)
+    # What rounding took from the mean is the mean of what is left.
+    offset = jnp.sum(centred, axis=0) / number
+    return zero_absent(centred - offset, keep), origin, offset
 
 
 def update_moments(
@@ -152,17 +161,21 @@ def merge_moments(a: JointMoments, b: JointMoments) -> JointMoments:
       Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing
       Sample Variances, 1979.
     """
-    widths = [[m.shape[0] for m in side.means] for side in (a, b)]
+    widths = [[m.shape[0] for m in side.offsets] for side in (a, b)]
     if widths[0] != widths[1]:
         raise ValueError(
             f"merge_moments: both sides must have the same widths, got {widths[0]} and "
             f"{widths[1]}; moments can be merged only over the same modalities."
         )
-    dtype = a.means[0].dtype
+    origins = tuple(
+        jnp.where(a.count > 0, oa, ob) for oa, ob in zip(a.origins, b.origins, strict=True)
+    )
+    dtype = origins[0].dtype
     count = a.count + b.count
     share = b.count.astype(dtype) / jnp.maximum(count, 1).astype(dtype)
-    deltas = [mb - ma for ma, mb in zip(a.means, b.means, strict=True)]
     weight = a.count.astype(dtype) * share
+    starts, ends = _offsets_from(origins, a), _offsets_from(origins, b)
+    deltas = [end - start for start, end in zip(starts, ends, strict=True)]
     scatter = tuple(
         tuple(
             sa + sb + weight * jnp.outer(deltas[i], deltas[i + k])
@@ -170,8 +183,17 @@ def merge_moments(a: JointMoments, b: JointMoments) -> JointMoments:
         )
         for i, (row_a, row_b) in enumerate(zip(a.scatter, b.scatter, strict=True))
     )
-    means = tuple(m + share * delta for m, delta in zip(a.means, deltas, strict=True))
-    return JointMoments(count, means, scatter)
+    offsets = tuple(o + share * delta for o, delta in zip(starts, deltas, strict=True))
+    return JointMoments(count, origins, offsets, scatter)
+
+
+def _offsets_from(origins: Sequence[Array], state: JointMoments) -> list[Array]:
+    """Means of `state` minus other origins; near numbers subtract without rounding."""
+    seen = state.count > 0
+    return [
+        jnp.where(seen, (own - origin) + offset, 0)
+        for origin, own, offset in zip(origins, state.origins, state.offsets, strict=True)
+    ]
 
 
 def psum_moments(state: JointMoments, axis_name: str) -> JointMoments:
@@ -191,12 +213,14 @@ def psum_moments(state: JointMoments, axis_name: str) -> JointMoments:
       >>> print(jax.vmap(both, axis_name="rows")(jnp.array([[[1.0]], [[3.0]]])).ravel())
       [2. 2.]
     """
-    dtype = state.means[0].dtype
+    dtype = state.offsets[0].dtype
     count = jax.lax.psum(state.count, axis_name)
-    share = state.count.astype(dtype) / jnp.maximum(count, 1).astype(dtype)
-    means = tuple(jax.lax.psum(share * m, axis_name) for m in state.means)
-    deltas = [m - mean for m, mean in zip(state.means, means, strict=True)]
     weight = state.count.astype(dtype)
+    share = weight / jnp.maximum(count, 1).astype(dtype)
+    origins = tuple(jax.lax.psum(share * o, axis_name) for o in state.origins)
+    local = _offsets_from(origins, state)
+    offsets = tuple(jax.lax.psum(share * o, axis_name) for o in local)
+    deltas = [mine - mean for mine, mean in zip(local, offsets, strict=True)]
     scatter = tuple(
         tuple(
             jax.lax.psum(block + weight * jnp.outer(deltas[i], deltas[i + k]), axis_name)
@@ -204,7 +228,7 @@ def psum_moments(state: JointMoments, axis_name: str) -> JointMoments:
         )
         for i, row in enumerate(state.scatter)
     )
-    return JointMoments(count, means, scatter)
+    return JointMoments(count, origins, offsets, scatter)
 
 
 def covariance(state: JointMoments, i: int, j: int) -> Float[Array, "_ _"]:

@@ -24,17 +24,19 @@ def assert_moments(got, xs, rtol):
     blocks = np.split(np.arange(rows.shape[1]), np.cumsum(DIMS)[:-1])
     assert got.count == len(rows)
     for i, a in enumerate(blocks):
-        np.testing.assert_allclose(got.means[i], rows.mean(0)[a], rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(got.means[i], rows.mean(0)[a], rtol=2e-7, atol=rtol)
         for j, b in enumerate(blocks):
             expected = covariance[np.ix_(a, b)]
-            np.testing.assert_allclose(numerics.covariance(got, i, j), expected, atol=rtol * 2)
+            np.testing.assert_allclose(
+                numerics.covariance(got, i, j), expected, rtol=0, atol=2 * rtol
+            )
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e3])
 def test_one_shot_equals_numpy(mean):
     xs = data(4000, mean)
-    # Unit variances: an absolute error of 1e-5 is 1e-5 relative, whatever the mean.
-    assert_moments(jax.jit(numerics.moments)(xs), xs, rtol=1e-5)
+    # A float32 sum of 4,000 products, each near 1.
+    assert_moments(jax.jit(numerics.moments)(xs), xs, rtol=3e-6)
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e3])
@@ -44,7 +46,8 @@ def test_streamed_chunks_equal_the_whole(mean):
     state = numerics.init_moments(DIMS)
     for start in range(0, 4000, 500):
         state = update(state, [x[start : start + 500] for x in xs])
-    assert_moments(state, xs, rtol=1e-5)
+    # Variances near 1: 1e-6 is a dozen roundings of float32, and none of the mean of 1e3.
+    assert_moments(state, xs, rtol=1e-6)
 
 
 def test_merge_is_symmetric_and_takes_empty_sides():
@@ -83,12 +86,13 @@ def test_gradient_ignores_dropped_rows():
     np.testing.assert_array_equal(gradient(poisoned), clean)
 
 
-def test_eight_devices_equal_one():
-    xs = data(64, 5.0)
+@pytest.mark.parametrize("mean", [0.0, 1e3])
+def test_eight_devices_equal_one(mean):
+    xs = data(64, mean)
     mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
     local = lambda *xs: numerics.psum_moments(numerics.moments(xs), "data")
     got = jax.jit(jax.shard_map(local, mesh=mesh, in_specs=P("data"), out_specs=P()))(*xs)
-    assert_moments(got, xs, rtol=1e-5)
+    assert_moments(got, xs, rtol=1e-6)
 
 
 def test_float64_is_exact(x64):
