@@ -1,1 +1,7 @@
-"""Under construction."""
+"""Training: state, guarded step, compiled fit, sweeps, modality dropout and checkpoints."""
+
+from crossmodal_jax.training._dropout import modality_dropout as modality_dropout
+from crossmodal_jax.training._fit import fit as fit
+from crossmodal_jax.training._state import TrainState as TrainState
+from crossmodal_jax.training._state import init_state as init_state
+from crossmodal_jax.training._step import make_train_step as make_train_step
