@@ -5,3 +5,6 @@ from crossmodal_jax.training._fit import fit as fit
 from crossmodal_jax.training._state import TrainState as TrainState
 from crossmodal_jax.training._state import init_state as init_state
 from crossmodal_jax.training._step import make_train_step as make_train_step
+from crossmodal_jax.training._sweep import SweepResult as SweepResult
+from crossmodal_jax.training._sweep import hyperparameter_grid as hyperparameter_grid
+from crossmodal_jax.training._sweep import sweep as sweep

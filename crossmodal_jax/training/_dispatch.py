@@ -42,27 +42,38 @@ def run_dispatches(
     return state, jax.tree.map(lambda *parts: jnp.concatenate(parts), empty, *history)
 
 
+def hoist(function: Callable[..., Any], *args: PyTree) -> tuple[Callable[..., Any], list, Any]:
+    """Traces `function` once and makes the arrays that it closes over an argument.
+
+    As constants they would be written into the program: a copy of the data set for every
+    compilation. Returns `hoisted(consts, *args)`, `consts`, and the shapes of the result.
+    """
+    closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+    structure = jax.tree.structure(shapes)
+
+    def hoisted(consts, *args):
+        program = jex.jaxpr_as_fun(jex.ClosedJaxpr(closed.jaxpr, consts))
+        return jax.tree.unflatten(structure, program(*jax.tree.leaves(args)))
+
+    return hoisted, closed.consts, shapes
+
+
 def _compile(advance, state, length: int):
     """The jitted `dispatch(consts, state, first, count)`, its constants, the metrics' shapes.
 
-    The step is traced once, and arrays that it closes over become arguments: as constants they
-    would be written into the program, a copy of the data set at every compilation. The number of
-    steps is a run-time value, so that a last short dispatch compiles nothing, and so that the
-    compiler sees one and the same loop body however a run is cut: the bits do not depend on it.
+    The number of steps is a run-time value, so that a last short dispatch compiles nothing, and so
+    that the compiler sees one and the same loop body however a run is cut: the bits do not depend
+    on it.
     """
-    closed, shapes = jax.make_jaxpr(advance, return_shape=True)(state, jnp.int32(0))
-    structure = jax.tree.structure(shapes)
+    step, consts, (_, shapes) = hoist(advance, state, jnp.int32(0))
 
     def dispatch(consts, state, first, count):
-        step_fn = jex.jaxpr_as_fun(jex.ClosedJaxpr(closed.jaxpr, consts))
-
         def body(i, carry):
             state, history = carry
-            result = step_fn(*jax.tree.leaves(state), first + i)
-            state, metrics = jax.tree.unflatten(structure, result)
+            state, metrics = step(consts, state, first + i)
             return state, jax.tree.map(lambda h, m: h.at[i].set(m), history, metrics)
 
-        history = jax.tree.map(lambda s: jnp.zeros((length, *s.shape), s.dtype), shapes[1])
+        history = jax.tree.map(lambda s: jnp.zeros((length, *s.shape), s.dtype), shapes)
         return jax.lax.fori_loop(jnp.int32(0), count, body, (state, history))
 
     # A state laid out over a mesh keeps its layout, else the second dispatch would compile again.
@@ -70,4 +81,4 @@ def _compile(advance, state, length: int):
         lambda leaf: leaf.sharding if isinstance(leaf.sharding, NamedSharding) else None, state
     )
     jitted = jax.jit(dispatch, donate_argnums=1, out_shardings=(layout, None))
-    return jitted, closed.consts, shapes[1]
+    return jitted, consts, shapes
