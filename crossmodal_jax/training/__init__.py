@@ -6,6 +6,7 @@ from crossmodal_jax.training._checkpoint import restore_checkpoint as restore_ch
 from crossmodal_jax.training._checkpoint import save_checkpoint as save_checkpoint
 from crossmodal_jax.training._dropout import modality_dropout as modality_dropout
 from crossmodal_jax.training._fit import fit as fit
+from crossmodal_jax.training._grad_cache import grad_cache as grad_cache
 from crossmodal_jax.training._manifest import CheckpointError as CheckpointError
 from crossmodal_jax.training._state import TrainState as TrainState
 from crossmodal_jax.training._state import init_state as init_state
