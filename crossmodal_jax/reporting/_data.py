@@ -130,7 +130,7 @@ def _check_queries(data: ReportData) -> None:
     shape = np.shape(data.query_pictures)
     if len(shape) != 4 or shape[1] != len(data.query_modalities):
         _fail(
-            "`query_pictures` must have shape [q, m, h, w] with one of `query_modalities` for each m",
+            "`query_pictures` must have shape [q, m, h, w] and m `query_modalities`",
             f"shape {shape} and {len(data.query_modalities)} modalities",
             "stack one picture per modality along axis 1",
         )

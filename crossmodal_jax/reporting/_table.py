@@ -20,7 +20,15 @@ METRICS = {
 
 
 class Cell(NamedTuple):
-    """One value: with an interval if it is of one run, a spread if it is a mean over runs."""
+    """One value: with an interval if it is of one run, a spread if it is a mean over runs.
+
+    Attributes:
+      value: The metric, or its mean over the runs.
+      low: Lower end of its interval, if known.
+      high: Upper end of its interval, if known.
+      spread: Standard deviation over the runs, if there are several.
+      best: Whether no other cell of the column is better.
+    """
 
     value: float
     low: float | None = None
@@ -30,7 +38,12 @@ class Cell(NamedTuple):
 
 
 class ResultRow(NamedTuple):
-    """The results from one source, a cell per column; None where nothing was evaluated."""
+    """The results from one source.
+
+    Attributes:
+      source: As in the metrics: modalities joined by `+`, then `|dropK` if K are missing.
+      cells: A cell per column; None where nothing was evaluated.
+    """
 
     source: str
     cells: tuple[Cell | None, ...]
@@ -55,7 +68,15 @@ class ResultRow(NamedTuple):
 
 
 class ResultTable(NamedTuple):
-    """A row per source, a column per `(method, metric)`; `chance` is the R@1 of guessing."""
+    """A row per source, a column per method and metric.
+
+    Attributes:
+      target: The modality that was looked for.
+      columns: Pairs `(method, metric)`.
+      rows: Results by source.
+      chance: R@1 of guessing, if known.
+      num_runs: How many runs the cells are means of.
+    """
 
     target: str
     columns: tuple[tuple[str, str], ...]
@@ -138,25 +159,29 @@ def headline(table: ResultTable) -> str:
       >>> from crossmodal_jax.reporting import headline, result_table
       >>> key = "test/retrieval/{}->name/learned/recall_at_1".format
       >>> print(headline(result_table({key("sans"): 0.58, key("sans+serif"): 0.66})))
-      sans + serif fused find the right name in 66.0 % of cases, the best single one in 58.0 %.
+      Together, sans and serif find the right name in 66.0 % of cases; sans alone in 58.0 %.
     """
     found = [
-        (cell.value, row, method)
+        (cell.value, row)
         for row in table.rows
-        for (method, metric), cell in zip(table.columns, row.cells, strict=True)
+        for (_, metric), cell in zip(table.columns, row.cells, strict=True)
         if metric == "recall_at_1" and cell is not None and not row.dropped
     ]
     fused = max((x for x in found if len(x[1].modalities) > 1), key=lambda x: x[0], default=None)
     single = max((x for x in found if len(x[1].modalities) == 1), key=lambda x: x[0], default=None)
-    chance = "" if table.chance is None else f", guessing in {100 * table.chance:.1f} %"
     best = fused or single
     if best is None:
         return ""
-    subject = f"{best[1].label} fused find" if fused else f"{best[1].label} finds"
-    sentence = f"{subject} the right {table.target} in {100 * best[0]:.1f} % of cases"
+    names = best[1].modalities
+    subject = (
+        f"Together, {', '.join(names[:-1])} and {names[-1]} find" if fused else f"{names[0]} finds"
+    )
+    parts = [f"{subject} the right {table.target} in {100 * best[0]:.1f} % of cases"]
     if fused and single:
-        sentence += f", the best single one in {100 * single[0]:.1f} %"
-    return f"{sentence}{chance}."
+        parts.append(f"{single[1].label} alone in {100 * single[0]:.1f} %")
+    if table.chance is not None:
+        parts.append(f"guessing in {100 * table.chance:.1f} %")
+    return "; ".join(parts) + "."
 
 
 def _cell(runs: Sequence[Mapping[str, float]], key: str) -> Cell | None:
@@ -172,11 +197,12 @@ def _cell(runs: Sequence[Mapping[str, float]], key: str) -> Cell | None:
 def _mark_best(
     rows: Sequence[ResultRow], columns: Sequence[tuple[str, str]]
 ) -> tuple[ResultRow, ...]:
-    marked = [list(row.cells) for row in rows]
+    best = []
     for i, (_, metric) in enumerate(columns):
-        values = [line[i].value for line in marked if line[i] is not None]
-        best = min(values) if metric == "median_rank" else max(values)
-        for line in marked:
-            if line[i] is not None:
-                line[i] = line[i]._replace(best=line[i].value == best)
-    return tuple(row._replace(cells=tuple(line)) for row, line in zip(rows, marked, strict=True))
+        values = [cell.value for row in rows if (cell := row.cells[i]) is not None]
+        best.append(min(values) if metric == "median_rank" else max(values))
+
+    def mark(cell: Cell | None, top: float) -> Cell | None:
+        return None if cell is None else cell._replace(best=cell.value == top)
+
+    return tuple(row._replace(cells=tuple(map(mark, row.cells, best))) for row in rows)

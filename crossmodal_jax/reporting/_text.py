@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from crossmodal_jax.reporting._format import format_cell
 from crossmodal_jax.reporting._table import METRICS, Cell, ResultTable
 
 _NARROWER = (
@@ -10,37 +11,6 @@ _NARROWER = (
     ("recall_at_1", "median_rank"),
     ("recall_at_1",),
 )
-
-
-def format_cell(cell: Cell | None, metric: str) -> tuple[str, str]:
-    """A cell as text: the value, and what is known of its uncertainty.
-
-    Args:
-      cell: A cell of `result_table`, or None.
-      metric: The metric of its column; recalls are shown in percent.
-
-    Returns:
-      Value and uncertainty; the second is empty where nothing is known.
-
-    Examples:
-      >>> from crossmodal_jax.reporting import Cell, format_cell
-      >>> format_cell(Cell(0.664, low=0.62, high=0.706), "recall_at_1")
-      ('66.4', '62.0–70.6')
-    """
-    if cell is None:
-        return "–", ""
-    scale, digits = (1, 0) if metric == "median_rank" else (100, 1)
-    # A median of an even number of ranks, or a mean over runs, may end in a half.
-    digits = 1 if metric == "median_rank" and cell.value % 1 else digits
-
-    def show(x: float) -> str:
-        return f"{scale * x:.{digits}f}"
-
-    if cell.spread is not None:
-        return show(cell.value), f"± {scale * cell.spread:.1f}"
-    if cell.low is None or cell.high is None:
-        return show(cell.value), ""
-    return show(cell.value), f"{show(cell.low)}–{show(cell.high)}"
 
 
 def plain_table(table: ResultTable, *, width: int | None = None) -> str:
@@ -97,7 +67,10 @@ def rich_table(table: ResultTable, *, width: int | None = None) -> Any:
 
     # Text, not strings, everywhere: a string is read as markup, and names are untrusted.
     table = _fit(table, width)
-    shown = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    # With the blank between columns that the box brings, a gap is two wide, as in `_width`.
+    shown = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False
+    )
     shown.add_column(rich.text.Text(f"to {table.target}\nfrom"), no_wrap=True)
     for method, metric in table.columns:
         heading = rich.text.Text(f"{method}\n{METRICS[metric]}")
