@@ -1,0 +1,162 @@
+"""Gated multimodal unit: every output unit chooses, sample by sample, whom it listens to."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from crossmodal_jax import numerics
+from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
+
+# The gate with which a unit starts out for the modality that it prefers.
+_INITIAL_GATE = 0.85
+# Brings the output of tanh on normal numbers close to the variance of its input.
+_TANH_GAIN = 5 / 3
+
+
+class GatedWeights(NamedTuple):
+    """Weights of `gated`."""
+
+    kernels: tuple[Float[Array, "d_m dim"], ...]
+    biases: Float[Array, "m dim"]
+    gate_kernel: Float[Array, "dims m dim"]  # dims = Σ d_m + m, the width of `concat`
+    gate_bias: Float[Array, "m dim"]
+
+
+def init_gated(key: Array, dims: Sequence[int], dim: int) -> GatedWeights:
+    """Initial weights of `gated`: each unit prefers one modality, in turn.
+
+    An even mix of M independent hᵢ would have the variance of one of them over M. The biases of
+    the gates therefore give unit k a gate of 0.85 for modality k mod M, and share the rest evenly;
+    when that modality is absent, the others are mixed evenly.
+
+    Args:
+      key: Random key.
+      dims: Widths d₁ … d_M of the modalities.
+      dim: Width of the result.
+
+    Returns:
+      Weights in float32: kernels of shapes [d_m, dim], biases [m, dim], gate kernel
+      [Σ d_m + m, m, dim] and gate biases [m, dim].
+
+    Raises:
+      ValueError: If there is no modality or a width is not positive.
+
+    Examples:
+      >>> import jax
+      >>> weights = init_gated(jax.random.key(0), (3, 5), 4)
+      >>> print([kernel.shape for kernel in weights.kernels], weights.gate_kernel.shape)
+      [(3, 4), (5, 4)] (10, 2, 4)
+    """
+    check_dims("gated", dims, dim)
+    num, width = len(dims), sum(dims) + len(dims)
+    *keys, gate_key = jax.random.split(key, num + 1)
+    kernels = tuple(
+        jax.random.normal(keys[m], (d, dim), jnp.float32) * (_TANH_GAIN * d**-0.5)
+        for m, d in enumerate(dims)
+    )
+    gate_kernel = jax.random.normal(gate_key, (width, num, dim), jnp.float32)
+    preferred = jnp.arange(num)[:, None] == jnp.arange(dim)[None, :] % num
+    odds = _INITIAL_GATE / (1 - _INITIAL_GATE) * max(num - 1, 1)
+    return GatedWeights(
+        kernels=kernels,
+        biases=jnp.zeros((num, dim), jnp.float32),
+        gate_kernel=gate_kernel * (0.5 * width**-0.5),
+        gate_bias=jnp.where(preferred, jnp.float32(math.log(odds)), jnp.float32(0)),
+    )
+
+
+def gated(
+    xs: Sequence[Float[ArrayLike, "..."]],
+    weights: GatedWeights,
+    *,
+    present: Bool[ArrayLike, "..."] | None = None,
+) -> Float[Array, "*batch dim"]:
+    """Gated multimodal unit (GMU) for any number of modalities.
+
+    z = Σᵢ gᵢ ⊙ hᵢ with hᵢ = tanh(Wᵢxᵢ + bᵢ). The gates of one unit are a softmax over the
+    present modalities of a linear map of the masked concatenation:
+    gᵢ = exp(aᵢ) / Σ_{j present} exp(aⱼ) with aᵢ = Vᵢ [m₁x₁; …; m_M x_M; m] + cᵢ. For M = 2 this
+    is the logistic gate of the paper.
+
+    Args:
+      xs: One array per modality, shapes [*batch, d_m]; the batch axes broadcast.
+      weights: Kernels Wᵢ [d_m, dim], biases b [m, dim], gate kernel V [Σ d_m + m, m, dim] and
+        gate biases c [m, dim], as made by `init_gated`.
+      present: True where a sample has the modality, a shape that broadcasts to [*batch, m];
+        None if all are present.
+
+    Returns:
+      The fused representation, shape [*batch, dim], in the dtype of the inputs; zeros where
+      nothing is present. Products add up in float32 at least.
+
+    Raises:
+      ValueError: If the shapes of the modalities, `weights` or `present` disagree.
+      TypeError: If a modality is not floating point or `present` is not boolean.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp
+      >>> weights = init_gated(jax.random.key(0), (3, 5), 4)
+      >>> xs = [jnp.ones((2, 3)), jnp.ones((2, 5))]
+      >>> present = jnp.array([[True, True], [False, False]])
+      >>> print(gated(xs, weights, present=present)[1])
+      [0. 0. 0. 0.]
+
+    References:
+      Arevalo et al., `Gated Multimodal Units for Information Fusion
+      <https://arxiv.org/abs/1702.01992>`_, 2017.
+    """
+    xs, mask = clean_inputs("gated", xs, present)
+    gates = _gates(xs, weights, mask)
+    projected = [linear(x, kernel) for x, kernel in zip(xs, weights.kernels, strict=True)]
+    hidden = jnp.stack(projected, axis=-2)
+    hidden = jnp.tanh(hidden + weights.biases.astype(hidden.dtype))
+    return jnp.sum(gates * hidden, axis=-2).astype(xs[0].dtype)
+
+
+def gated_weights(
+    xs: Sequence[Float[ArrayLike, "..."]],
+    weights: GatedWeights,
+    *,
+    present: Bool[ArrayLike, "..."] | None = None,
+) -> Float[Array, "*batch m"]:
+    """Share of each modality in `gated`: its gate, averaged over the units.
+
+    Args:
+      xs: One array per modality, shapes [*batch, d_m]; the batch axes broadcast.
+      weights: Weights of `gated`.
+      present: True where a sample has the modality, a shape that broadcasts to [*batch, m];
+        None if all are present.
+
+    Returns:
+      The mean gates, shape [*batch, m], float32 at least: 0 for absent modalities, summing to 1
+      over the present ones.
+
+    Raises:
+      ValueError: If the shapes of the modalities, `weights` or `present` disagree.
+      TypeError: If a modality is not floating point or `present` is not boolean.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp
+      >>> weights = init_gated(jax.random.key(0), (3, 5), 4)
+      >>> xs = [jnp.ones(3), jnp.full(5, jnp.nan)]
+      >>> print(gated_weights(xs, weights, present=jnp.array([True, False])))
+      [1. 0.]
+    """
+    xs, mask = clean_inputs("gated_weights", xs, present)
+    return jnp.mean(_gates(xs, weights, mask), axis=-1)
+
+
+def _gates(
+    xs: Sequence[Array], weights: GatedWeights, mask: Bool[Array, "*batch m"]
+) -> Float[Array, "*batch m dim"]:
+    """Returns the gates of every unit, from clean inputs."""
+    check_kernels("gated", xs, weights.kernels)
+    joint = jnp.concatenate([*xs, mask.astype(xs[0].dtype)], axis=-1)
+    logits = linear(joint, weights.gate_kernel.reshape(joint.shape[-1], -1))
+    logits = logits.reshape(*mask.shape, -1) + weights.gate_bias.astype(logits.dtype)
+    return numerics.masked_softmax(logits, mask[..., None], axis=-2)

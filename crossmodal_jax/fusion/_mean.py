@@ -1,0 +1,50 @@
+"""The mean of modalities that already live in one space."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from crossmodal_jax import numerics
+from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.fusion._inputs import clean_inputs
+
+
+def mean(
+    xs: Sequence[Float[ArrayLike, "..."]],
+    *,
+    present: Bool[ArrayLike, "..."] | None = None,
+) -> Float[Array, "*batch d"]:
+    """Mean of the modalities that are present.
+
+    z = Σᵢ mᵢ xᵢ / Σⱼ mⱼ, where mᵢ is 1 if modality i is present.
+
+    Args:
+      xs: One array per modality, shapes [*batch, d] with one width d; the batch axes broadcast.
+      present: True where a sample has the modality, a shape that broadcasts to [*batch, m];
+        None if all are present.
+
+    Returns:
+      The mean, shape [*batch, d], in the dtype of the inputs, accumulated in float32 at least;
+      zeros where nothing is present.
+
+    Raises:
+      ValueError: If the widths differ, or the shapes of the modalities and `present` disagree.
+      TypeError: If a modality is not floating point or `present` is not boolean.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> xs = [jnp.array([1.0, 3.0]), jnp.array([3.0, 5.0])]
+      >>> print(mean(xs))
+      [2. 4.]
+      >>> print(mean(xs, present=jnp.array([True, False])))
+      [1. 3.]
+    """
+    xs, mask = clean_inputs("mean", xs, present)
+    widths = [x.shape[-1] for x in xs]
+    if len(set(widths)) > 1:
+        raise ValueError(
+            f"mean: all modalities must have one width d, got {widths}; "
+            "map them into one space first, or use weighted_sum."
+        )
+    return numerics.masked_mean(jnp.stack(xs, axis=-2), mask[..., None], axis=-2)

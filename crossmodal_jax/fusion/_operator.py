@@ -1,0 +1,70 @@
+"""The one shape of all operators, and the closed table of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from jaxtyping import Array, Bool, Float
+
+from crossmodal_jax._typing import ArrayLike, PyTree
+from crossmodal_jax.fusion._concat import concat
+from crossmodal_jax.fusion._gated import gated, init_gated
+from crossmodal_jax.fusion._inputs import check_dims
+from crossmodal_jax.fusion._mean import mean
+from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
+
+
+class Operator(NamedTuple):
+    """A fusion operator as a pair of pure functions, the same for every member of `OPERATORS`.
+
+    `init(key, dims, dim)` makes the weights for modalities of widths `dims` and a result of width
+    `dim`; an operator without weights returns `()`. `apply(xs, weights, *, present=None)` fuses
+    arrays [*batch, d_m] into one [*batch, width]. The width is `dim` unless the operator fixes it
+    itself, as `concat` does; `jax.eval_shape(operator.apply, xs, weights)` tells it without
+    computing anything.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp
+      >>> xs = [jnp.ones((2, 3)), jnp.ones((2, 3))]
+      >>> for name, operator in OPERATORS.items():
+      ...     weights = operator.init(jax.random.key(0), (3, 3), 3)
+      ...     print(name, operator.apply(xs, weights).shape)
+      mean (2, 3)
+      concat (2, 8)
+      weighted_sum (2, 3)
+      gated (2, 3)
+    """
+
+    init: Callable[[Array, Sequence[int], int], PyTree]
+    apply: Callable[..., Float[Array, "*batch width"]]
+
+
+def _without_weights(name: str, function: Callable[..., Array]) -> Operator:
+    """Returns the operator whose weights are `()` and whose value is that of `function`."""
+
+    def init(key: Array, dims: Sequence[int], dim: int) -> tuple[()]:
+        del key  # nothing is drawn
+        check_dims(name, dims, dim)
+        return ()
+
+    def apply(
+        xs: Sequence[ArrayLike],
+        weights: tuple[()],
+        *,
+        present: Bool[ArrayLike, "..."] | None = None,
+    ) -> Float[Array, "*batch width"]:
+        del weights  # none
+        return function(xs, present=present)
+
+    return Operator(init, apply)
+
+
+OPERATORS: Mapping[str, Operator] = MappingProxyType(
+    {
+        "mean": _without_weights("mean", mean),
+        "concat": _without_weights("concat", concat),
+        "weighted_sum": Operator(init_weighted_sum, weighted_sum),
+        "gated": Operator(init_gated, gated),
+    }
+)
+"""Every operator by name. Closed: a configuration names an entry and never an import path."""
