@@ -90,10 +90,11 @@ def _open_font(file: str) -> Any:
 
 
 def _load(font: Any, code: int, em: float) -> Any:
+    from matplotlib.ft2font import LoadFlags
+
     # The hinter treats scripts differently; unhinted, look-alikes have the same picture.
     font.set_size(em, 72)
-    ft2font = _checks.require("matplotlib.ft2font", "cli", "glyphs")
-    return font.load_char(code, flags=ft2font.LoadFlags.NO_HINTING)
+    return font.load_char(code, flags=LoadFlags.NO_HINTING)
 
 
 def _draw(

@@ -1,3 +1,4 @@
+import itertools
 import os
 import unicodedata
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-from crossmodal_jax import data
+from crossmodal_jax import data, preprocessing
 
 FONTS = {"sans": "DejaVuSans.ttf", "serif": "DejaVuSerif.ttf", "mono": "DejaVuSansMono.ttf"}
 
@@ -105,6 +106,25 @@ def test_look_alikes_across_scripts_have_one_picture(glyph_data):
     sans = glyph_data.modalities["sans"]
     np.testing.assert_array_equal(sans[latin], sans[greek])
     np.testing.assert_array_equal(sans[latin], sans[cyrillic])
+
+
+def test_groups_of_look_alikes_are_those_of_equal_pictures(glyph_data):
+    pictures = [glyph_data.modalities[name] for name in FONTS]
+    present = [glyph_data.present[name] for name in FONTS]
+    groups = preprocessing.duplicate_groups(*pictures, present=present)
+    assert len({groups[row(glyph_data, c)] for c in "AΑА"}) == 1
+    assert groups[row(glyph_data, "A")] != groups[row(glyph_data, "B")]
+    assert 200 < (np.bincount(groups) > 1).sum() < 500
+    # Every member of a group has a partner whose picture is the same; equal pictures share a group.
+    same = lambda a, b: any(
+        m[a] and m[b] and np.array_equal(p[a], p[b]) for p, m in zip(pictures, present, strict=True)
+    )
+    for group in np.flatnonzero(np.bincount(groups) > 1):
+        members = np.flatnonzero(groups == group)
+        assert all(any(same(a, b) for b in members if b != a) for a in members)
+    some = np.arange(0, len(groups), 29)
+    for a, b in itertools.combinations(some, 2):
+        assert groups[a] == groups[b] or not same(a, b)
 
 
 def test_outlines_are_trajectories_in_em(glyph_data):
