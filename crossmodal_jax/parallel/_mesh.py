@@ -1,6 +1,7 @@
 """Data parallelism: one axis, rows split over it, parameters on every device."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,7 +12,7 @@ from crossmodal_jax._typing import PyTree
 _AXIS = "data"
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+def data_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh with the one axis "data".
 
     The axis is Auto: the compiler places the collectives, and code written for one device runs

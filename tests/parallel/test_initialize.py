@@ -74,6 +74,7 @@ print("RESULT", rank, mesh.size, float(value), *np.asarray(grad).ravel().tolist(
 """
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

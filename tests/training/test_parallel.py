@@ -14,7 +14,7 @@ TX = optax.sgd(0.1, momentum=0.9)
 
 def loss_fn(params, batch, key):
     """Contrastive: every row needs all the others."""
-    rows = batch + 0.1 * jax.random.normal(key, batch.shape)
+    rows = batch + 0.1 * jax.random.uniform(key, batch.shape)
     x, y = rows[:, :5] @ params, rows[:, 5:] @ params
     logits = x @ y.T
     return jnp.mean(jax.nn.logsumexp(logits, axis=1) - jnp.diag(logits)), {}
