@@ -11,10 +11,15 @@ from crossmodal_jax._typing import ArrayLike
 
 
 class Selection(NamedTuple):
-    """Statistics of `fit_selection`."""
+    """Statistics of `fit_selection`.
 
-    indices: Int[Array, "k"]  # chosen columns, ascending
-    scores: Float[Array, "d"]  # criterion of every column
+    Attributes:
+      indices: Chosen columns in ascending order, shape [k].
+      scores: Criterion of every column, shape [d].
+    """
+
+    indices: Int[Array, "k"]
+    scores: Float[Array, "d"]
 
 
 def fit_selection(

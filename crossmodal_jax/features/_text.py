@@ -101,9 +101,13 @@ def _word_ngrams(words: list[str], shortest: int, longest: int) -> Iterator[str]
 
 
 class Tfidf(NamedTuple):
-    """Statistics of `fit_tfidf`."""
+    """Statistics of `fit_tfidf`.
 
-    idf: Float[Array, "d"]  # weight of each column, >= 1
+    Attributes:
+      idf: Weight of each column, at least 1, shape [d].
+    """
+
+    idf: Float[Array, "d"]
 
 
 def fit_tfidf(counts: Float[ArrayLike, "n d"], where: Bool[ArrayLike, "n"] | None = None) -> Tfidf:

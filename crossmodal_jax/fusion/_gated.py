@@ -19,11 +19,18 @@ _TANH_GAIN = 5 / 3
 
 
 class GatedWeights(NamedTuple):
-    """Weights of `gated`."""
+    """Weights of `gated`.
+
+    Attributes:
+      kernels: Linear map of each modality, shapes [d_m, dim].
+      biases: Bias of each modality, shape [m, dim].
+      gate_kernel: From the masked concatenation to the gates, shape [Σ d_m + m, m, dim].
+      gate_bias: Bias of the gates, shape [m, dim].
+    """
 
     kernels: tuple[Float[Array, "d_m dim"], ...]
     biases: Float[Array, "m dim"]
-    gate_kernel: Float[Array, "dims m dim"]  # dims = Σ d_m + m, the width of `concat`
+    gate_kernel: Float[Array, "dims m dim"]
     gate_bias: Float[Array, "m dim"]
 
 

@@ -14,7 +14,12 @@ from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_input
 
 
 class WeightedSumWeights(NamedTuple):
-    """Weights of `weighted_sum`."""
+    """Weights of `weighted_sum`.
+
+    Attributes:
+      kernels: Linear map of each modality, shapes [d_m, dim].
+      logits: Logarithms of the unnormalised weights, shape [m].
+    """
 
     kernels: tuple[Float[Array, "d_m dim"], ...]
     logits: Float[Array, "m"]

@@ -11,21 +11,36 @@ from crossmodal_jax._typing import ArrayLike
 
 
 class CleaningReport(NamedTuple):
-    """Counts of what `clean` found, the last three by modality."""
+    """Counts of what `clean` found, the last three by modality.
+
+    Attributes:
+      num_rows: Rows as given.
+      num_dropped: Rows without any modality, or without a required one.
+      num_missing: Entries that are absent as given.
+      num_non_finite: Entries that were present as given, made absent for holding NaN or inf.
+      num_present: Entries that are present in the rows that are kept.
+    """
 
     num_rows: int
-    num_dropped: int  # rows without any modality, or without a required one
-    num_missing: dict[str, int]  # absent as given
-    num_non_finite: dict[str, int]  # present as given, made absent for holding NaN or inf
-    num_present: dict[str, int]  # present in the rows that are kept
+    num_dropped: int
+    num_missing: dict[str, int]
+    num_non_finite: dict[str, int]
+    num_present: dict[str, int]
 
 
 class Cleaned(NamedTuple):
-    """What `clean` returns: the kept samples and what happened to the others."""
+    """What `clean` returns: the kept samples and what happened to the others.
+
+    Attributes:
+      modalities: The kept rows of each modality, arrays [k, ...].
+      present: Mask of each modality, shape [k].
+      rows: Which rows were kept, shape [k]; index labels and ids with it.
+      report: What was found.
+    """
 
     modalities: dict[str, Any]
     present: dict[str, Bool[np.ndarray, "k"]]
-    rows: Int[np.ndarray, "k"]  # which rows were kept; index labels and ids with it
+    rows: Int[np.ndarray, "k"]
     report: CleaningReport
 
 

@@ -11,7 +11,11 @@ from crossmodal_jax._typing import ArrayLike
 
 
 class Imputation(NamedTuple):
-    """What fills each column, from `fit_imputation`."""
+    """What fills each column, from `fit_imputation`.
+
+    Attributes:
+      fill: The value that stands for a missing entry of each column, shape [d].
+    """
 
     fill: Float[Array, "d"]
 

@@ -12,7 +12,13 @@ from crossmodal_jax._typing import ArrayLike
 
 
 class Joined(NamedTuple):
-    """Aligned modalities: row i of all is the sample `ids[i]`."""
+    """Aligned modalities: row i of all is the sample `ids[i]`.
+
+    Attributes:
+      ids: Ids in ascending order, shape [n].
+      modalities: One array [n, ...], or nested dictionary of such arrays, per modality.
+      present: Mask of each modality, shape [n].
+    """
 
     ids: Shaped[np.ndarray, "n"]
     modalities: dict[str, Any]

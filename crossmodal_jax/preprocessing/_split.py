@@ -32,7 +32,7 @@ def split_groups(
       seed: Seed of the random draw.
 
     Returns:
-      The rows of each part in ascending order, "train" first. Together they are all rows, once.
+      The rows [k] of each part in ascending order, "train" first. Together they are all rows, once.
 
     Raises:
       ValueError: If lengths differ, a size is negative or no exact fit exists, or a part is named

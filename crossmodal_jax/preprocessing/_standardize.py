@@ -12,10 +12,15 @@ from crossmodal_jax._typing import ArrayLike
 
 
 class Standardization(NamedTuple):
-    """Mean and scale of each column, from `fit_standardization`."""
+    """Mean and scale of each column, from `fit_standardization`.
+
+    Attributes:
+      mean: Mean of each column, shape [d].
+      scale: Standard deviation of each column, 1 for a constant one, shape [d].
+    """
 
     mean: Float[Array, "d"]
-    scale: Float[Array, "d"]  # standard deviation; 1 for a constant column
+    scale: Float[Array, "d"]
 
 
 def fit_standardization(
