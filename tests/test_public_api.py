@@ -92,7 +92,7 @@ def _raises(node: ast.AST | None) -> bool:
     return False
 
 
-def function_faults(function: Any, doc: str, *, example: bool = True) -> Iterator[str]:
+def function_faults(function: Any, doc: str) -> Iterator[str]:
     """Yields what the docstring of a function lacks."""
     found = sections(doc)
     first = found[""].strip().split("\n\n")[0]
@@ -116,7 +116,7 @@ def function_faults(function: Any, doc: str, *, example: bool = True) -> Iterato
             yield "Returns names no shape"
     if _raises(_definition(inspect.unwrap(function))) and "Raises" not in found:
         yield "raises, but has no Raises"
-    if example and ">>>" not in found.get("Examples", ""):
+    if ">>>" not in found.get("Examples", ""):
         yield "no example"
 
 
@@ -133,10 +133,13 @@ def class_faults(cls: type, doc: str) -> Iterator[str]:
     fields = _fields(cls)
     if fields is not None:
         described = entries(found.get("Attributes", "")) | entries(found.get("Args", ""))
+        # Fields that are functions read better in prose, as `name(arguments)`.
+        described |= set(re.findall(r"`(\w+)[`(]", found[""]))
         if set(fields) - described:
             yield f"Attributes lacks {sorted(set(fields) - described)}"
     elif not issubclass(cls, Exception):
-        yield from function_faults(cls, doc, example=True)
+        # A module's own call takes anything: its arguments are those of `__init__`.
+        yield from function_faults(cls.__init__, doc)
     for name, member in vars(cls).items():
         public = inspect.isfunction(member) and (not name.startswith("_") or name == "__call__")
         # A member without a definition in the source was generated: `_replace`, `__eq__`.
