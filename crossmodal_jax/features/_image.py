@@ -21,13 +21,13 @@ def hog(
 
     With g the central-difference gradient (0 at the border), each pixel gives its
     magnitude |g| to the two orientation bins nearest to its angle, linearly; angles are
-    unsigned (modulo π) and bin o is centred at (o + ½)π/O. A histogram h is the mean
-    over one cell; each window of `block`×`block` cells is then normalised by L2-Hys:
-    v = h/√(‖h‖² + ε²), v ← min(v, 0.2), v/√(‖v‖² + ε²).
+    unsigned (modulo π) and bin o is centred at oπ/O, so that an upright edge votes for bin 0
+    alone. A histogram h is the mean over one cell; each window of `block`×`block` cells is
+    then normalised by L2-Hys: v = h/√(‖h‖² + ε²), v ← min(v, 0.2), v/√(‖v‖² + ε²).
 
-    The layout and the constants are scikit-image's; that library gives each pixel to one
-    bin only, which jumps with the angle, where this function is continuous. Unlike the
-    paper, a vote is not shared between neighbouring cells.
+    The layout and the constants are scikit-image's; that library gives each pixel to the
+    one bin [oπ/O, (o+1)π/O), which jumps with the angle, where this function is continuous.
+    Unlike the paper, a vote is not shared between neighbouring cells.
 
     Args:
       images: Pictures, shape [*batch, h, w]. Rows and columns beyond the last whole cell
@@ -51,8 +51,8 @@ def hog(
       >>> features = hog(stripes)
       >>> features.shape
       (288,)
-      >>> print(features[:8].round(2))  # vertical stripes: the bins on both sides of angle 0
-      [0.35 0.   0.   0.   0.   0.   0.   0.35]
+      >>> print(features[:8])  # upright stripes: one of the four cells of the first window
+      [0.5 0.  0.  0.  0.  0.  0.  0. ]
 
     References:
       Dalal and Triggs, `Histograms of Oriented Gradients for Human Detection
@@ -89,7 +89,7 @@ def _orientation_votes(down: Array, right: Array, orientations: int) -> Array:
     flat = squared == 0  # neither the root nor the angle has a gradient there
     magnitude = jnp.where(flat, 0, jnp.sqrt(jnp.where(flat, 1, squared)))
     angle = jnp.arctan2(jnp.where(flat, 0, down), jnp.where(flat, 1, right))
-    position = jnp.mod(angle, math.pi) * (orientations / math.pi) - 0.5
+    position = jnp.mod(angle, math.pi) * (orientations / math.pi)
     bins = jnp.arange(orientations, dtype=position.dtype)
     distance = jnp.abs(position[..., None] - bins)
     distance = jnp.minimum(distance, orientations - distance)  # bins lie on a circle
