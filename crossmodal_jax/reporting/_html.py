@@ -43,24 +43,23 @@ def render_report(data: ReportData) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = format_number
-    environment.filters["picture"] = picture_uri
     folder = importlib.resources.files("crossmodal_jax.reporting")
     template = environment.from_string(folder.joinpath("report.html").read_text("utf-8"))
     table = result_table(data.metrics)
-    figures = {name: jinja2.utils.markupsafe.Markup(svg) for name, svg in _figures(data)}
     return template.render(
         data=data,
-        css=jinja2.utils.markupsafe.Markup(folder.joinpath("report.css").read_text("utf-8")),
+        css=folder.joinpath("report.css").read_text("utf-8"),
         headline=headline(table),
         table=table,
         metric_names=METRICS,
         format_cell=format_cell,
         others=list(other_tasks(data.metrics)),
         queries=_queries(data),
+        validated=any("validation/recall_at_1" in record for record in data.history),
         sweep_columns=list(dict.fromkeys(key for row in data.sweep for key in row)),
         translation=_translation(data),
         config=dict(flatten(data.config)),
-        figures=figures,
+        figures=dict(_figures(data)),
     )
 
 
@@ -68,10 +67,8 @@ def _figures(data: ReportData) -> Iterator[tuple[str, str]]:
     if len(data.history) > 0:
         yield "training", _plots.plot_training(data.history)
     if data.similarity is not None and len(data.similarity_names) > 0:
-        yield (
-            "similarity",
-            _plots.plot_similarity(np.asarray(data.similarity), data.similarity_names),
-        )
+        scores = np.asarray(data.similarity)
+        yield "similarity", _plots.plot_similarity(scores, data.similarity_names)
     if data.embedding is not None and len(data.embedding_labels) > 0:
         yield "embedding", _plots.plot_embedding(np.asarray(data.embedding), data.embedding_labels)
     if data.fusion_weights:
@@ -82,20 +79,18 @@ def _figures(data: ReportData) -> Iterator[tuple[str, str]]:
 
 def _queries(data: ReportData) -> list[dict[str, Any]]:
     pictures = np.asarray(data.query_pictures)
-    present = (
-        np.ones(pictures.shape[:2], bool) if data.query_present is None else data.query_present
-    )
+    present = np.ones(pictures.shape[:2], bool)
+    if data.query_present is not None:
+        present = np.asarray(data.query_present)
     queries = []
     for i, name in enumerate(data.query_names):
         best = data.query_best[i]
         rank = next((k for k, answer in enumerate(best, 1) if answer[2]), None)
-        shown = [
-            (modality, picture_uri(picture) if exists else None)
-            for modality, picture, exists in zip(
-                data.query_modalities, pictures[i], np.asarray(present)[i], strict=True
-            )
+        forms = [
+            (modality, picture_uri(pictures[i, m]) if present[i, m] else None)
+            for m, modality in enumerate(data.query_modalities)
         ]
-        queries.append({"name": name, "best": best, "rank": rank, "pictures": shown})
+        queries.append({"name": name, "best": best, "rank": rank, "forms": forms})
     return queries
 
 

@@ -70,7 +70,8 @@ def draw_svg(
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from font")
         figure = Figure(figsize=(size[0] / 72, size[1] / 72))
         draw(figure)
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        # The resolution matters only to what is drawn as a picture inside.
+        figure.savefig(buffer, format="svg", dpi=144, transparent=True, metadata={"Date": None})
     return _for_page(buffer.getvalue(), name, description)
 
 
