@@ -71,7 +71,7 @@ def test_every_part_is_there(page, fields):
     assert len(figures) == 5
     pictures = [attributes["src"] for tag, attributes in page.elements if tag == "img"]
     present = int(fields["query_present"].sum())
-    assert len(pictures) == present + 3 * 14
+    assert len(pictures) == present + 3 * 10
     assert all(source.startswith("data:image/png;base64,") for source in pictures)
 
 
@@ -127,9 +127,9 @@ def test_settings_of_matplotlib_stay_and_pyplot_is_not_loaded(fields):
 
 @pytest.fixture
 def hostile(fields):
-    names = [HOSTILE[i % len(HOSTILE)] for i in range(24)]
-    answers = [[(HOSTILE[(i + k) % 10], 0.5, k == 1) for k in range(5)] for i in range(24)]
-    labels = [HOSTILE[i % len(HOSTILE)] for i in range(1500)]
+    names = [HOSTILE[i % len(HOSTILE)] for i in range(12)]
+    answers = [[(HOSTILE[(i + k) % 10], 0.5, k == 1) for k in range(5)] for i in range(12)]
+    labels = [HOSTILE[i % len(HOSTILE)] for i in range(400)]
     return {
         **fields,
         "title": " ".join(HOSTILE),
