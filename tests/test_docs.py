@@ -24,7 +24,7 @@ def _code(page: Path) -> str:
     return "\n".join(lines)
 
 
-PAGES = [p for p in sorted(ROOT.glob("docs/**/*.md")) if _code(p).strip()]
+PAGES = [ROOT / "README.md", *(p for p in sorted(ROOT.glob("docs/**/*.md")) if _code(p).strip())]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
