@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from crossmodal_jax._typing import ArrayLike
@@ -35,7 +36,7 @@ def dot_scores(
         y,
         (((1,), (1,)), ((), ())),
         precision=precision,
-        preferred_element_type=jnp.promote_types(x.dtype, jnp.float32),
+        preferred_element_type=np.promote_types(x.dtype, jnp.float32),
     )
 
 
@@ -60,7 +61,7 @@ def squared_distances(
       >>> print(squared_distances(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 4.0], [1.0, 0.0]])))
       [[25.  1.]]
     """
-    dtype = jnp.promote_types(jnp.asarray(x).dtype, jnp.float32)
+    dtype = np.promote_types(jnp.asarray(x).dtype, jnp.float32)
     x, y = jnp.asarray(x, dtype), jnp.asarray(y, dtype)
     centre = jax.lax.stop_gradient(jnp.mean(y, axis=0))
     x, y = x - centre, y - centre

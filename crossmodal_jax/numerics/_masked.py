@@ -7,6 +7,7 @@ over nothing is finite (or −inf for a log of nothing) with gradient 0.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
@@ -113,7 +114,8 @@ def masked_var(
       1.0
     """
     x = jnp.asarray(x)
-    centred = jnp.where(where, x, 0) - _mean(x, where, axis, keepdims=True)
+    mean = _mean(x, where, axis, keepdims=True)
+    centred = jnp.where(where, x, 0).astype(mean.dtype) - mean
     return _mean(centred * centred, where, axis, keepdims=False).astype(x.dtype)
 
 
@@ -221,7 +223,7 @@ def masked_logsumexp(
 
 def _shifted_exp(x: Array, where: ArrayLike, axis: int) -> tuple[Array, Array]:
     """Returns exp(x − max) with 0 for dropped entries, and the maximum of the kept ones."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = x.astype(np.promote_types(x.dtype, jnp.float32))
     keep = jnp.broadcast_to(where, x.shape)
     largest = jax.lax.stop_gradient(jnp.max(jnp.where(keep, x, -jnp.inf), axis=axis, keepdims=True))
     largest = jnp.where(jnp.isfinite(largest), largest, 0)
@@ -230,7 +232,7 @@ def _shifted_exp(x: Array, where: ArrayLike, axis: int) -> tuple[Array, Array]:
 
 
 def _sum(x: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Array:
-    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    dtype = np.promote_types(x.dtype, jnp.float32)
     return jnp.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 

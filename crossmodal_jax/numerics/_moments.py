@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from crossmodal_jax._checks import check_pairs, check_where
@@ -99,7 +100,7 @@ def moments(
 
 def _centre(x: Array, keep: Array, count: Array) -> tuple[Array, Array, Array]:
     """Returns kept rows minus their mean (dropped rows 0), and the mean as origin and offset."""
-    x = zero_absent(x, keep).astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = zero_absent(x, keep).astype(np.promote_types(x.dtype, jnp.float32))
     number = jnp.maximum(count, 1).astype(x.dtype)
     origin = jnp.sum(x, axis=0) / number
     centred = zero_absent(x - origin, keep)

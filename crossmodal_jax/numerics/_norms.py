@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from crossmodal_jax._typing import ArrayLike
@@ -67,7 +68,7 @@ def normalize(x: Float[ArrayLike, "*shape"], *, axis: int = -1) -> Float[Array, 
 
 def _rescale(x: Array, axis: int) -> tuple[Array, Array, Array]:
     """Returns x/c in float32 at least, c = max |x| along `axis`, and whether c > 0."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    x = x.astype(np.promote_types(x.dtype, jnp.float32))
     # Constant under differentiation: the results do not depend on c.
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(x), axis=axis, keepdims=True))
     # Subnormal numbers are flushed to zero on most devices, so they count as zero here.
