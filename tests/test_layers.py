@@ -165,7 +165,8 @@ def _habit_faults(path: str, tree: ast.AST) -> Iterator[tuple[int, str]]:
             name = bound.get(head, head) + dot + tail
             if below_training and name in {"jax.jit", "jax.pmap", "nnx.jit", "flax.nnx.jit"}:
                 yield node.lineno, f"{name} below training: the user owns jit"
-            if name == "jax.config.update" or name.startswith("jax.config.jax_"):
+            written = isinstance(node.ctx, ast.Store) and name.startswith("jax.config.")
+            if written or name == "jax.config.update":
                 yield node.lineno, "the library never touches the global configuration of JAX"
 
 
@@ -235,6 +236,7 @@ BREACHES = [
     ("nn/_x.py", "from flax import nnx\nf = nnx.jit(g)", "user owns jit"),
     ("data/_x.py", "from jax import jit\nf = jit(g)", "user owns jit"),
     ("cli/_x.py", "import jax\njax.config.update('jax_enable_x64', True)", "global configuration"),
+    ("cli/_x.py", "import jax\njax.config.jax_enable_x64 = True", "global configuration"),
     ("cli/_x.py", "from jax import config\nconfig.update('a', 1)", "global configuration"),
 ]
 
@@ -254,6 +256,7 @@ def test_checker_finds_a_breach(path, source, what):
         ("data/_x.py", "def f():\n  require('matplotlib', 'cli', 'glyphs')"),
         ("kernels/a/_mosaic.py", "from jax.experimental import pallas as pl"),
         ("kernels/a/_api.py", "def f():\n  from crossmodal_jax.kernels.a._mosaic import g"),
+        ("data/_x.py", "import jax\nif jax.config.jax_default_device is None: ..."),
         ("training/_x.py", "import jax, optax\nstep = jax.jit(f)"),
         ("cli/_x.py", "from crossmodal_jax.pipeline import run\nimport tyro"),
         ("fusion/__init__.py", "from crossmodal_jax.fusion._gated import gated as gated"),

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import itertools
 import re
 import sys
 import types
@@ -127,6 +128,18 @@ def _fields(cls: type) -> list[str] | None:
     return list(getattr(cls, "_fields", ())) or None
 
 
+def strings_after_fields(cls: type) -> set[str]:
+    """Fields that a string of their own follows, which a command line shows as their help."""
+    node = _definition(cls)
+    body = node.body if isinstance(node, ast.ClassDef) else []
+    return {
+        field.target.id
+        for field, after in itertools.pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+    }
+
+
 def class_faults(cls: type, doc: str) -> Iterator[str]:
     """Yields what the docstring of a class and of its public methods lack."""
     found = sections(doc)
@@ -134,7 +147,7 @@ def class_faults(cls: type, doc: str) -> Iterator[str]:
     if fields is not None:
         described = entries(found.get("Attributes", "")) | entries(found.get("Args", ""))
         # Fields that are functions read better in prose, as `name(arguments)`.
-        described |= set(re.findall(r"`(\w+)[`(]", found[""]))
+        described |= set(re.findall(r"`(\w+)[`(]", found[""])) | strings_after_fields(cls)
         if set(fields) - described:
             yield f"Attributes lacks {sorted(set(fields) - described)}"
     elif not issubclass(cls, Exception):
