@@ -7,6 +7,7 @@ import optax
 
 from crossmodal_jax.parallel import data_mesh, replicate, shard_batch
 from crossmodal_jax.training import fit, init_state, make_train_step
+from crossmodal_jax.training._dispatch import _compile
 
 X = np.random.default_rng(0).normal(size=(6, 32, 10)).astype(np.float32)
 TX = optax.sgd(0.1, momentum=0.9)
@@ -53,3 +54,14 @@ def test_fit_on_eight_devices_equals_one_and_compiles_once(caplog):
     assert metrics["loss"].shape == (12,)
     compiled = [r for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
     assert sum("jit(dispatch)" in r.getMessage() for r in compiled) == 1
+
+
+def test_layout_of_the_state_survives_data_of_another():
+    """Left to itself the compiler would hand this state back in the layout of the data."""
+    mesh = data_mesh()
+    data, state = shard_batch(np.ones((8, 4), np.float32), mesh), replicate(jnp.zeros((8, 4)), mesh)
+    advance = lambda state, number: (state + data, {"sum": state.sum()})
+    dispatch, consts, _ = _compile(advance, state, 4)
+    state, metrics = dispatch(consts, state, jnp.int32(0), jnp.int32(3))
+    assert state.sharding.is_fully_replicated
+    np.testing.assert_array_equal(metrics["sum"], [0, 32, 64, 0])
