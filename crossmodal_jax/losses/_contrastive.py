@@ -1,0 +1,91 @@
+"""Contrastive losses: what belongs together scores above what does not."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from crossmodal_jax import numerics
+from crossmodal_jax._checks import check_pairs, check_where
+from crossmodal_jax._typing import ArrayLike
+
+
+def clip_loss(
+    x: Float[ArrayLike, "n d"],
+    y: Float[ArrayLike, "n d"],
+    *,
+    logit_scale: Float[ArrayLike, ""] | float = 1.0,
+    where: Bool[ArrayLike, "n"] | None = None,
+    positives: Bool[ArrayLike, "n n"] | None = None,
+) -> Float[Array, "n"]:
+    """Symmetric softmax contrastive loss (InfoNCE), one value per pair.
+
+    With zᵢⱼ = s·⟨xᵢ, yⱼ⟩ the loss of pair i is ½ (lseⱼ zᵢⱼ + lseⱼ zⱼᵢ) − zᵢᵢ. Inputs are used as
+    given: normalise first.
+
+    With several positives, Pᵢ = {j : `positives[i, j]`} and Qᵢ = {j : `positives[j, i]`}, it is
+    ½ (lseⱼ zᵢⱼ − mean_{p∈Pᵢ} zᵢₚ) + ½ (lseⱼ zⱼᵢ − mean_{q∈Qᵢ} z_qᵢ): the mean stands outside the
+    logarithm and positives stay in the denominator, as in the outside form of SupCon. A row or
+    column without a positive adds 0.
+
+    Args:
+      x: Embeddings of the first modality, shape [n, d].
+      y: Embeddings of the second modality; row i is the match of `x[i]`.
+      logit_scale: The scale s (not its logarithm); may be traced.
+      where: Pairs to keep, shape [n]. A dropped pair is no anchor *and* no negative.
+      positives: True where `x[i]` and `y[j]` match, shape [n, n]; None for the diagonal. Used as
+        given: the diagonal matches only where it is True.
+
+    Returns:
+      Loss per pair, shape [n], float32 or float64; 0 where dropped.
+
+    Raises:
+      ValueError: If `x` and `y` do not share one shape [n, d], or a mask does not fit.
+      TypeError: If `where` is not boolean.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> print(clip_loss(jnp.eye(2), jnp.eye(2), logit_scale=0.0))
+      [0.6931472 0.6931472]
+
+    References:
+      Radford et al., `Learning Transferable Visual Models From Natural Language Supervision
+      <https://arxiv.org/abs/2103.00020>`_, 2021, Fig. 3.
+
+      Khosla et al., `Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_, 2020,
+      Eq. 2.
+    """
+    x, y = check_pairs("clip_loss", x=x, y=y)
+    if x.shape != y.shape:
+        raise ValueError(
+            "clip_loss: `x` and `y` must share one shape [n, d], got "
+            f"x.shape={x.shape} and y.shape={y.shape}; project both to one width."
+        )
+    keep = check_where("clip_loss", where, x.shape[:1])
+    pairs = keep[:, None] & keep[None, :]
+    matches = pairs & _check_positives(positives, x.shape[0])
+    logits = numerics.dot_scores(numerics.zero_absent(x, keep), numerics.zero_absent(y, keep))
+    logits = logits * jnp.asarray(logit_scale, logits.dtype)
+    return (_direction(logits, pairs, matches, 1) + _direction(logits, pairs, matches, 0)) / 2
+
+
+def _check_positives(positives: ArrayLike | None, num: int) -> Bool[Array, "n n"]:
+    if positives is None:
+        return jnp.eye(num, dtype=bool)
+    positives = jnp.asarray(positives)
+    if positives.shape != (num, num) or positives.dtype != jnp.bool_:
+        raise ValueError(
+            f"clip_loss: `positives` must be boolean with shape [n, n] = {(num, num)}, got "
+            f"{positives.dtype} {positives.shape}; entry [i, j] tells whether x[i] matches y[j]."
+        )
+    return positives
+
+
+def _direction(
+    logits: Float[Array, "n n"],
+    pairs: Bool[Array, "n n"],
+    matches: Bool[Array, "n n"],
+    axis: int,
+) -> Float[Array, "n"]:
+    """Returns the cross-entropy against the mean over positives; 0 for anchors without one."""
+    log_sum = numerics.masked_logsumexp(logits, pairs, axis=axis)
+    positive = numerics.masked_mean(logits, matches, axis=axis)
+    return jnp.where(jnp.any(matches, axis=axis), log_sum - positive, 0)
