@@ -1,1 +1,11 @@
-"""Under construction."""
+"""Closed-form transforms Y = T(X), one interface: fit, apply, inverse, solve."""
+
+from crossmodal_jax.transforms._cca import CCA as CCA
+from crossmodal_jax.transforms._cca import canonical_variates as canonical_variates
+from crossmodal_jax.transforms._cca import cca as cca
+from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
+from crossmodal_jax.transforms._pca import PCA as PCA
+from crossmodal_jax.transforms._pca import pca as pca
+from crossmodal_jax.transforms._ridge import Ridge as Ridge
+from crossmodal_jax.transforms._ridge import ridge as ridge
+from crossmodal_jax.transforms._transform import Transform as Transform

@@ -1,0 +1,90 @@
+"""The interface of all transforms, and what their fits share."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from crossmodal_jax._checks import check_pairs
+from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.numerics import JointMoments, moments, safe_norm
+
+
+class Transform(NamedTuple):
+    """A transform T as four pure functions; factories such as `ridge` make one.
+
+    Attributes:
+      fit: `fit(x, y=None, where=None) -> params` from rows x [n, dx] and y [n, dy], of which
+        `where` [n] keeps some. Traceable, so it may be mapped over folds.
+      apply: `apply(params, x) -> y` for x [*batch, dx].
+      inverse: `inverse(params, y) -> x`, or None where there is none.
+      solve: `solve(moments) -> params` from `numerics.JointMoments` of (x, y), for data that
+        is streamed or spread over devices; None if second moments do not suffice. `fit` is
+        `solve` of the moments of its rows.
+    """
+
+    fit: Callable[..., Any]
+    apply: Callable[[Any, ArrayLike], Array]
+    inverse: Callable[[Any, ArrayLike], Array] | None = None
+    solve: Callable[[JointMoments], Any] | None = None
+
+
+def paired_moments(
+    name: str,
+    x: Float[ArrayLike, "n dx"],
+    y: Float[ArrayLike, "n dy"] | None,
+    where: Bool[ArrayLike, "n"] | None,
+) -> JointMoments:
+    """Moments of (x, y), or an error that says what a paired fit needs."""
+    if y is None:
+        raise ValueError(f"{name}: `fit` must have both sides of the pairs, got only x; pass y.")
+    x, y = check_pairs(name, x=x, y=y)
+    dtype = jnp.promote_types(x.dtype, y.dtype)
+    return moments((x.astype(dtype), y.astype(dtype)), where=where)
+
+
+def check_moments(name: str, state: JointMoments, num_modalities: int) -> None:
+    """Raises if `state` does not hold as many modalities as the transform is solved from."""
+    if len(state.origins) < num_modalities:
+        raise ValueError(
+            f"{name}: `solve` needs joint moments of {num_modalities} modalities, got "
+            f"{len(state.origins)}; make them by moments((x, y))."
+        )
+
+
+def regularised(s: Float[Array, "d d"], l2: Float[ArrayLike, ""] | float) -> Float[Array, "d d"]:
+    """S + λI with λ = l2 · mean variance, made positive definite to working precision.
+
+    Rounding leaves the smallest eigenvalues of a rank-deficient S anywhere within a few eps of
+    the largest; λ is therefore at least that much. It matters only for l2 near 0.
+    """
+    ridge = jnp.asarray(l2, s.dtype) * (jnp.trace(s) / s.shape[0])
+    # The Frobenius norm is at least the largest eigenvalue. Of a matrix of zeros, any λ is right.
+    norm = safe_norm(s.reshape(-1))
+    floor = jnp.where(norm > 0, 8 * jnp.finfo(s.dtype).eps * norm, 1)
+    return s + jnp.maximum(ridge, floor) * jnp.eye(s.shape[0], dtype=s.dtype)
+
+
+def affine(
+    x: Float[ArrayLike, "*batch d"],
+    mean: Float[Array, "d"],
+    kernel: Float[Array, "d k"],
+    offset: Float[Array, "k"] | None = None,
+) -> Float[Array, "*batch k"]:
+    """(x − mean) · kernel (+ offset), at the precision of the parameters."""
+    dtype = jnp.promote_types(jnp.asarray(x).dtype, mean.dtype)
+    centred = jnp.asarray(x, dtype) - mean.astype(dtype)
+    result = jnp.matmul(centred, kernel.astype(dtype), precision="highest")
+    return result if offset is None else result + offset.astype(dtype)
+
+
+def check_width(name: str, argument: str, x: ArrayLike, width: int) -> Array:
+    """Returns `x` [*batch, width], or raises."""
+    x = jnp.asarray(x)
+    if x.ndim < 1 or x.shape[-1] != width:
+        raise ValueError(
+            f"{name}: `{argument}` must be [*batch, {width}] as fitted, got {argument}.shape="
+            f"{x.shape}."
+        )
+    return x

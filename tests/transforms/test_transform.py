@@ -1,0 +1,165 @@
+"""What every transform promises, one table over all members."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from crossmodal_jax import numerics
+from crossmodal_jax.transforms import FACTORIES, cca, pca, ridge
+
+MEMBERS = {
+    "cca": cca(dim=2),
+    "pca": pca(dim=2),
+    "pca subspace": pca(dim=2, solver="subspace"),
+    "ridge": ridge(),
+}
+FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
+APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
+each_member = pytest.mark.parametrize("name", MEMBERS)
+
+
+def data(n=40, dx=14, dy=4, mean=1.0):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, dx)) * np.linspace(2, 0.5, dx)
+    y = x @ rng.normal(size=(dx, dy)) + rng.normal(size=(n, dy))
+    return (mean + x).astype(np.float32), (y - mean).astype(np.float32)
+
+
+def assert_close(a, b, tolerance=1e-4):
+    for got, expected in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_table_holds_every_factory():
+    assert {name.split()[0] for name in MEMBERS} == set(FACTORIES)
+
+
+@each_member
+def test_dropped_rows_equal_deleted_rows(name):
+    x, y = data()
+    keep = np.arange(40) % 4 != 1
+    poisoned = [
+        np.where(keep[:, None], z, np.float32(bad)) for z, bad in [(x, np.nan), (y, np.inf)]
+    ]
+    got = FITS[name](*poisoned, keep)
+    alone = FITS[name](x[keep], y[keep])
+    # The sign of a canonical pair is free, so predictions are compared.
+    assert_close(APPLIES[name](got, x), APPLIES[name](alone, x))
+
+
+@each_member
+def test_solving_from_streamed_moments_equals_fitting(name):
+    x, y = data()
+    state = numerics.init_moments((14, 4))
+    for rows in np.split(np.arange(40), 4):
+        state = numerics.update_moments(state, (x[rows], y[rows]))
+    solved = jax.jit(MEMBERS[name].solve)(state)
+    assert_close(APPLIES[name](solved, x), APPLIES[name](FITS[name](x, y), x))
+
+
+@each_member
+def test_fits_map_over_folds(name):
+    x, y = data()
+    folds = np.arange(40) % 3 != np.arange(3)[:, None]
+    t = MEMBERS[name]
+    together = jax.jit(jax.vmap(lambda keep: t.apply(t.fit(x, y, keep), x)))(folds)
+    for fold, got in zip(folds, together, strict=True):
+        assert_close(got, APPLIES[name](FITS[name](x, y, fold), x))
+
+
+@each_member
+@pytest.mark.parametrize("case", ["constant", "fewer rows", "repeated", "one row", "nothing kept"])
+def test_degenerate_data_are_finite(name, case, strict):
+    x, y = data()
+    keep = np.ones(40, bool)
+    if case == "constant":
+        x[:], y[:, 1:] = 3, 0
+    elif case == "fewer rows":
+        keep[5:] = False
+    elif case == "repeated":
+        x[:, 1:], y[:, 1:] = x[:, :1], 1e6 * y[:, :1]
+    elif case == "one row":
+        keep[1:] = False
+    else:
+        keep[:] = False
+    params = FITS[name](x, y, keep)
+    leaves = [*jax.tree.leaves(params), APPLIES[name](params, x)]
+    assert all(np.isfinite(leaf).all() for leaf in leaves)
+
+
+@pytest.mark.parametrize("factory", [lambda: ridge(l2=0.0), lambda: cca(dim=2, l2=0.0)])
+def test_no_penalty_at_all_is_finite(factory, strict):
+    t = factory()
+    rng = np.random.default_rng(1)
+    # Rank 5 of 60 columns, far from the origin.
+    x = 10 + rng.normal(size=(80, 5)) @ rng.normal(size=(5, 60)) * np.logspace(-3, 3, 60)
+    x = x.astype(np.float32)
+    params = jax.jit(t.fit)(x, x[:, -20:])
+    assert np.isfinite(jax.jit(t.apply)(params, x)).all()
+
+
+@each_member
+def test_leading_axes_are_free(name):
+    x, y = data()
+    params = FITS[name](x, y)
+    whole = APPLIES[name](params, x)
+    np.testing.assert_allclose(APPLIES[name](params, x[3]), whole[3], rtol=1e-4, atol=1e-5)
+    shaped = APPLIES[name](params, x.reshape(4, 10, 14))
+    np.testing.assert_allclose(shaped.reshape(40, -1), whole, rtol=1e-4, atol=1e-5)
+
+
+@each_member
+def test_low_precision_is_fitted_in_float32(name):
+    x, y = data()
+    halves = [jnp.asarray(z, jnp.bfloat16) for z in (x, y)]
+    params = FITS[name](*halves)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
+    rounded = FITS[name](*[h.astype(jnp.float32) for h in halves])
+    assert_close(APPLIES[name](params, halves[0]), APPLIES[name](rounded, halves[0]))
+
+
+@each_member
+def test_apply_has_finite_gradients_under_strict_numerics(name, strict):
+    x, y = data()
+    params = FITS[name](x, y)
+    apply = MEMBERS[name].apply
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnp.square(apply(params, x)))))(x)
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() > 0
+
+
+@each_member
+def test_two_fits_of_one_shape_compile_once(name):
+    x, y = data(n=41)
+    before = FITS[name]._cache_size()
+    FITS[name](x, y)
+    FITS[name](x + 1, y)
+    assert FITS[name]._cache_size() == before + 1
+
+
+@each_member
+def test_bad_shapes_are_named(name, no_jaxtyping):
+    x, y = data()
+    t = MEMBERS[name]
+    params = t.fit(x, y)
+    with pytest.raises(
+        ValueError, match=r"must be \[\*batch, 14\] as fitted, got x.shape=\(40, 13\)"
+    ):
+        t.apply(params, x[:, 1:])
+    with pytest.raises(ValueError, match="`where` must have shape"):
+        t.fit(x, y, np.ones(39, bool))
+    if t.inverse is not None:
+        with pytest.raises(ValueError, match="as fitted"):
+            t.inverse(params, np.zeros((3, 77)))
+
+
+@pytest.mark.parametrize("name", ["cca", "ridge"])
+def test_pairs_are_checked(name, no_jaxtyping):
+    x, y = data()
+    with pytest.raises(ValueError, match=rf"{name}: .*x.shape=\(40, 14\), y.shape=\(39, 4\)"):
+        MEMBERS[name].fit(x, y[1:])
+    with pytest.raises(ValueError, match=f"{name}: `fit` must have both sides"):
+        MEMBERS[name].fit(x)
+    with pytest.raises(ValueError, match=f"{name}: `solve` needs joint moments of 2 modalities"):
+        MEMBERS[name].solve(numerics.moments([x]))
