@@ -1,1 +1,3 @@
-"""Under construction."""
+"""The command `crossmodal-jax <verb>`."""
+
+from crossmodal_jax.cli._main import main as main

@@ -1,0 +1,90 @@
+"""The verb `run`: the whole story, from raw data to a report, in one folder."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crossmodal_jax import pipeline
+from crossmodal_jax.cli._errors import CommandError
+from crossmodal_jax.cli._parse import parse_config
+
+_ABOUT = """\
+Prepare, extract features, learn, evaluate and report, in one folder.
+
+Without options it runs on data that is built in, in about two minutes on two cores.
+Several seeds, as in --seed 0,1,2, make a run each, and a table of their means.
+"""
+
+
+def command(program: str, argv: Sequence[str]) -> Callable[[], int]:
+    """Reads the options of a run.
+
+    Args:
+      program: What stands before the options, for messages.
+      argv: The options.
+
+    Returns:
+      The run, ready to be started; it returns an exit code.
+
+    Raises:
+      SystemExit: After help or an error was printed.
+      ValueError: If values do not make a valid configuration.
+    """
+    seeds, argv = _split_seeds(argv)
+    config = parse_config(pipeline.RunConfig, program, argv, about=_ABOUT)
+    return functools.partial(_run, config, seeds)
+
+
+def _split_seeds(argv: Sequence[str]) -> tuple[tuple[int, ...], list[str]]:
+    # The configuration of a run has one seed. Of a list it gets the first; what is no list
+    # of numbers stays as it is and is refused with the other options.
+    seeds: tuple[int, ...] = ()
+    words: list[str] = []
+    for word in argv:
+        flag, equals, value = word.partition("=")
+        numbers = (value if equals else word).split(",")
+        is_seed = flag == "--seed" if equals else words[-1:] == ["--seed"]
+        if is_seed and len(numbers) > 1 and all(number.isdecimal() for number in numbers):
+            seeds = tuple(map(int, numbers))
+            word = f"--seed={seeds[0]}" if equals else numbers[0]
+        words.append(word)
+    return seeds, words
+
+
+def _run(config: pipeline.RunConfig, seeds: Sequence[int]) -> int:
+    if config.output.exists() and not (config.resume or config.overwrite):
+        raise CommandError(
+            2,
+            f"{config.output} exists; go on with it by --resume, replace it by --overwrite, "
+            "or choose another --output.",
+        )
+    # Imported late: `--help` need not wait for them.
+    import rich.console
+
+    from crossmodal_jax.cli._watch import watch
+
+    console = rich.console.Console(highlight=False)
+    with watch(console, names=[f"seed {seed}" for seed in seeds]) as on_event:
+        if seeds:
+            runs = pipeline.run_seeds(config, seeds, on_event=on_event)
+        else:
+            runs = [pipeline.run(config, on_event=on_event)]
+    _show(console, runs, config.output)
+    return 0
+
+
+def _show(console: Any, runs: Sequence[Mapping[str, float]], output: Path) -> None:
+    from crossmodal_jax import reporting
+
+    table = reporting.result_table(runs)
+    lines = [reporting.headline(table)] if len(runs) == 1 else []
+    console.print()
+    if console.is_terminal:
+        console.print(reporting.rich_table(table, width=console.width))
+    else:
+        lines = [reporting.plain_table(table, width=120), "", *lines]
+    found = [output / name for name in ("report.html", "metrics.json")]
+    lines += ["", *(str(path) for path in found if path.exists())]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
