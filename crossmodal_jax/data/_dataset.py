@@ -206,7 +206,8 @@ def _check_labels(labels: dict, label_names: dict, num_rows: int) -> None:
 
 def _check_columns(column_names: dict, modalities: dict) -> None:
     for name, columns in column_names.items():
-        shape = np.shape(modalities.get(name))
+        table = modalities.get(name)
+        shape = table.shape if isinstance(table, np.ndarray) else ()
         if len(shape) != 2 or shape[1] != len(columns):
             raise ValueError(
                 f"Dataset: `column_names` of {name!r} must name the columns of a modality [n, p], "

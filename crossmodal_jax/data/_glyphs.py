@@ -105,7 +105,7 @@ def _draw(
     for picture, code in zip(pictures, codes.tolist(), strict=True):
         if code in charmap:
             _draw_glyph(font, code, picture)
-    present = pictures.any(axis=(1, 2))
+    present = np.asarray(pictures.any(axis=(1, 2)))
     return pictures.astype(np.float32) / np.float32(255), present
 
 

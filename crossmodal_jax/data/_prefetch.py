@@ -60,14 +60,12 @@ def _ahead(iterator: Iterator[Any], size: int, device: Any) -> Iterator[Any]:
 
 
 def _check_range(batch: Any) -> None:
-    if jax.config.jax_enable_x64:
-        return
     for path, x in jax.tree_util.tree_leaves_with_path(batch):
-        if not isinstance(x, np.ndarray) or x.dtype not in (np.int64, np.uint64) or not x.size:
+        if not isinstance(x, np.ndarray) or x.dtype.kind not in "iu" or x.size == 0:
             continue
-        narrow = np.iinfo(np.int32 if x.dtype == np.int64 else np.uint32)
-        if x.min() < narrow.min or x.max() > narrow.max:
+        dtype = jax.dtypes.canonicalize_dtype(x.dtype)  # 32 bits unless x64 is enabled
+        if x.min() < np.iinfo(dtype).min or x.max() > np.iinfo(dtype).max:
             raise ValueError(
-                f"prefetch: {jax.tree_util.keystr(path)} must fit {narrow.dtype}, got values from "
+                f"prefetch: {jax.tree_util.keystr(path)} must fit {dtype}, got values from "
                 f"{x.min()} to {x.max()}; number them anew or enable x64."
             )

@@ -104,10 +104,10 @@ def _padding(tree: Any) -> np.ndarray | None:
     return where if where is not None and where.dtype == np.bool_ else None
 
 
-def _over(mask: np.ndarray, x: np.ndarray) -> np.ndarray | None:
-    """The mask with trailing axes added to broadcast over `x`; None if it does not fit."""
-    if x.shape[: mask.ndim] != mask.shape:
-        return None
+def _over(mask: np.ndarray | None, x: np.ndarray) -> np.ndarray:
+    """The mask shaped to broadcast over `x`; True if there is none or it is not over its axes."""
+    if mask is None or x.shape[: mask.ndim] != mask.shape:
+        return np.ones((), bool)
     return mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
 
 
@@ -115,13 +115,9 @@ def _finite(tree: Any) -> Bool[np.ndarray, "n"]:
     leaves, where = jax.tree.leaves(tree), _padding(tree)
     finite = np.ones(len(leaves[0]), bool)
     for x in leaves:
-        if x.dtype.kind not in "fc":
-            continue
-        good = np.isfinite(x)
-        inside = None if where is None else _over(where, x)
-        if inside is not None:
-            good |= ~inside
-        finite &= good.reshape(len(x), -1).all(axis=1)
+        if x.dtype.kind in "fc":
+            good = np.isfinite(x) | ~_over(where, x)
+            finite &= good.reshape(len(x), -1).all(axis=1)
     return finite
 
 
@@ -131,9 +127,8 @@ def _empty_absent(tree: Any, mask: np.ndarray, rows: np.ndarray) -> Any:
     def empty(x: np.ndarray) -> np.ndarray:
         if x.dtype.kind not in "biufc":
             return x[rows]
-        inside = None if where is None else _over(where[rows], x[rows])
-        keep = _over(mask[rows], x[rows])
-        return np.where(keep if inside is None else keep & inside, x[rows], np.zeros((), x.dtype))
+        keep = np.broadcast_to(_over(mask, x) & _over(where, x), x.shape)
+        return np.where(keep[rows], x[rows], np.zeros((), x.dtype))
 
     return jax.tree.map(empty, tree)
 

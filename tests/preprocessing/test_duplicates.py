@@ -32,6 +32,8 @@ def test_groups_are_numbered_by_first_row():
     groups = groups_of(np.array([5, 3, 5, 4, 3]))
     assert groups.tolist() == [0, 1, 0, 2, 1]
     assert groups.dtype == np.int64
+    # Row 3 is found to equal row 0, then row 2 to equal row 3.
+    assert groups_of(np.array([5, 6, 7, 5]), np.array([1, 2, 3, 3])).tolist() == [0, 1, 0, 0]
 
 
 def test_permuting_rows_permutes_groups():

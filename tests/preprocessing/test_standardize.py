@@ -111,7 +111,7 @@ def test_vmap_fits_every_fold():
             np.testing.assert_allclose(got[i], expected, rtol=1e-6)
 
 
-def test_low_precision_is_fitted_in_float32():
+def test_low_precision_is_fitted_in_float32(strict):
     x = jnp.arange(1000, dtype=jnp.float32)[:, None].astype(jnp.bfloat16)
     params = fit(x)
     assert params.mean.dtype == jnp.float32
@@ -121,7 +121,7 @@ def test_low_precision_is_fitted_in_float32():
     assert preprocessing.standardize(params, x).dtype == jnp.float32
 
 
-def test_float64_stays_float64(x64):
+def test_float64_stays_float64(x64, strict):
     x = jnp.asarray(np.random.default_rng(7).normal(size=(5, 2)))
     params = fit(x)
     assert params.mean.dtype == params.scale.dtype == jnp.float64
