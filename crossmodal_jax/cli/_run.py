@@ -78,13 +78,22 @@ def _show(console: Any, runs: Sequence[Mapping[str, float]], output: Path) -> No
     from crossmodal_jax import reporting
 
     table = reporting.result_table(runs)
-    lines = [reporting.headline(table)] if len(runs) == 1 else []
     console.print()
     if console.is_terminal:
         console.print(reporting.rich_table(table, width=console.width))
     else:
-        lines = [reporting.plain_table(table, width=120), "", *lines]
-    found = [output / name for name in ("report.html", "metrics.json")]
-    lines += ["", *(str(path) for path in found if path.exists())]
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(reporting.plain_table(table, width=120), markup=False, soft_wrap=True)
+    console.print()
+    console.print(reporting.headline(table), markup=False, soft_wrap=not console.is_terminal)
+    console.print()
+    for path in _left_behind(output):
+        # One line each, however narrow the terminal: a path that is broken cannot be opened.
+        console.print(str(path), markup=False, soft_wrap=True)
+
+
+def _left_behind(output: Path) -> list[Path]:
+    names = ("report.html", "metrics.json")
+    found = [output / name for name in names]
+    # Several seeds leave a folder each.
+    found += [path for name in names for path in sorted(output.glob(f"*/{name}"))]
+    return [path for path in found if path.is_file()]

@@ -33,7 +33,8 @@ def watch(
     if not console.is_terminal:
         yield _Lines(console, names)
         return
-    view = _List(names)
+    # Free columns at the end of the rows: the `^C` of a terminal then starts no new row.
+    view = _List(names, width=console.width - 3)
     with rich.live.Live(get_renderable=view.render, console=console, refresh_per_second=8):
         yield view
 
@@ -69,9 +70,10 @@ class _Lines:
 class _List:
     """Every stage in a row of its own, those to come included."""
 
-    def __init__(self, names: Sequence[str]):
+    def __init__(self, names: Sequence[str], *, width: int):
         self._names = iter(names)
         self._name = ""
+        self._width = width
         self._spinner = rich.spinner.Spinner("dots", style="cyan")
         self._clear()
 
@@ -90,7 +92,8 @@ class _List:
 
     def render(self) -> rich.table.Table:
         """The list as it stands now."""
-        table = rich.table.Table.grid(padding=(0, 1, 0, 0), expand=True)
+        table = rich.table.Table.grid(padding=(0, 1, 0, 0))
+        table.width = self._width
         table.add_column(width=1)
         table.add_column(no_wrap=True, width=max(map(len, STAGES)))
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")

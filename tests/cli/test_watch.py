@@ -58,14 +58,14 @@ def test_runs_are_named_in_turn(play):
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_terminal_shows_every_stage_in_one_row(width):
-    view = _watch._List([])
+    view = _watch._List([], width=width - 3)
     view(StageStarted("prepare"))
     view(StageFinished("prepare", 3.04, "5,818 [characters] " + "long " * 40))
     view(StageStarted("train"))
     view(Progress("train", 25, 100, {"loss": 2.5, "recall_at_1": 0.5}))
     lines = frame(view, width)
     assert len(lines) == len(STAGES)
-    assert max(map(len, lines)) <= width
+    assert max(map(len, lines)) <= width - 3
     assert lines[0].startswith("✓ prepare")
     assert lines[0].rstrip().endswith("3.0 s")
     assert "━" in lines[STAGES.index("train")]
@@ -76,7 +76,7 @@ def test_a_terminal_shows_every_stage_in_one_row(width):
 
 
 def test_the_list_starts_afresh_with_the_next_run(play):
-    view = _watch._List(["seed 0", "seed 1"])
+    view = _watch._List(["seed 0", "seed 1"], width=77)
     play(view)
     assert frame(view)[0].strip() == "seed 0"
     assert "✓" in frame(view)[-1]
