@@ -47,10 +47,8 @@ def softmax_cross_entropy(
     keep = check_where("softmax_cross_entropy", where, labels.shape)
     logits = numerics.zero_absent(logits, keep)
     logits = logits.astype(np.promote_types(logits.dtype, np.float32))
-    # The classes may be more than a narrow type of labels can count.
-    if labels.dtype.itemsize < 4:
-        labels = labels.astype(jnp.int32)
-    is_label = labels[..., None] == jnp.arange(logits.shape[-1], dtype=labels.dtype)
+    # Both in the default type: a narrow type of labels may not count all classes.
+    is_label = labels.astype(int)[..., None] == jnp.arange(logits.shape[-1])
     log_sum = numerics.masked_logsumexp(logits, jnp.ones_like(is_label))
     loss = log_sum - numerics.masked_sum(logits, is_label, axis=-1)
     loss = jnp.where(jnp.any(is_label, axis=-1), loss, jnp.nan)

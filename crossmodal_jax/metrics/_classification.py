@@ -46,9 +46,9 @@ def hits(
     keep = check_where("hits", where, labels.shape)
     dtype = jnp.result_type(float)
     if predictions.ndim == 1:
-        return (keep & (predictions == labels)).astype(dtype)
+        return (keep & (predictions.astype(int) == labels.astype(int))).astype(dtype)
     best = predictions == jnp.max(predictions, axis=1, keepdims=True, initial=-jnp.inf)
-    is_label = jnp.arange(predictions.shape[1]) == labels[:, None]
+    is_label = jnp.arange(predictions.shape[1]) == labels.astype(int)[:, None]
     # A NaN makes the maximum NaN, which equals nothing: no entry is best.
     shared = jnp.sum(best, axis=1).astype(dtype)
     right = jnp.any(best & is_label, axis=1).astype(dtype)
@@ -114,7 +114,8 @@ def macro_recall(
     """
     score = hits(predictions, labels, where=where)
     keep = check_where("macro_recall", where, score.shape)
-    member = (jnp.asarray(labels)[:, None] == jnp.arange(num_classes)) & keep[:, None]
+    classes = jnp.asarray(labels).astype(int)[:, None]
+    member = (classes == jnp.arange(num_classes)) & keep[:, None]
     size = jnp.sum(member, axis=0).astype(score.dtype)
     recall = safe_divide(masked_sum(score[:, None] * jnp.ones_like(size), member, axis=0), size)
     return masked_mean(recall, size > 0)

@@ -1,6 +1,7 @@
 """Scores of predicted numbers."""
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._checks import check_choice, check_where
@@ -51,7 +52,7 @@ def r2_score(
             f"predictions.shape={predictions.shape} and targets.shape={targets.shape}."
         )
     keep = check_where("r2_score", where, targets.shape[:1])
-    dtype = jnp.promote_types(jnp.promote_types(predictions.dtype, targets.dtype), jnp.float32)
+    dtype = np.promote_types(np.promote_types(predictions.dtype, targets.dtype), np.float32)
     predicted, actual = (
         zero_absent(z.astype(dtype), keep).reshape(z.shape[0], -1) for z in (predictions, targets)
     )

@@ -1,0 +1,148 @@
+"""Who has to keep the contract. A new member joins with one line.
+
+Operators are found by walking `fusion.OPERATORS`; the line in `OPERATORS` adds the oracle. Losses
+and metrics are found among the public functions of their rooms; a test fails for one that has no
+line here.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import oracles
+
+from crossmodal_jax import kernels, losses, metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatorMember:
+    """What the suite must know of an operator besides its functions.
+
+    Attributes:
+      oracle: NumPy definition `(xs, weights, present) -> z` of one sample.
+      reorder: `(weights, order) -> weights` that follows a new order of the modalities, for an
+        operator that then gives the same result; None if their order matters.
+      dims: Widths of the modalities.
+      dim: Width of the result that is asked for.
+    """
+
+    oracle: Callable[..., np.ndarray]
+    reorder: Callable[[Any, Sequence[int]], Any] | None = None
+    dims: tuple[int, ...] = (5, 4, 3)
+    dim: int = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class RowMember:
+    """A loss or metric over rows.
+
+    Attributes:
+      function: `(*arrays, where=...)` to one value per row, or to a scalar.
+      arguments: `(rng, n)` to the arrays in NumPy: floats are cast to each dtype, integers kept.
+      oracle: NumPy definition on the kept rows.
+      differentiable: Whether gradients are part of the contract.
+    """
+
+    function: Callable[..., Any]
+    arguments: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]]
+    oracle: Callable[..., Any]
+    differentiable: bool = False
+
+
+def _reorder_kernels(weights, order):
+    kernels = tuple(weights.kernels[m] for m in order)
+    return weights._replace(kernels=kernels, logits=weights.logits[np.array(order)])
+
+
+def _reorder_gates(weights, order):
+    starts = np.cumsum([0, *(kernel.shape[0] for kernel in weights.kernels)])
+    rows = [np.arange(starts[m], starts[m + 1]) for m in order]
+    rows = np.concatenate([*rows, starts[-1] + np.array(order)])
+    order = np.array(order)
+    return weights._replace(
+        kernels=tuple(weights.kernels[m] for m in order),
+        biases=weights.biases[order],
+        gate_kernel=weights.gate_kernel[rows][:, order],
+        gate_bias=weights.gate_bias[order],
+    )
+
+
+OPERATORS = {
+    "mean": OperatorMember(oracles.mean, lambda weights, order: weights, dims=(4, 4, 4)),
+    "concat": OperatorMember(oracles.concat),
+    "weighted_sum": OperatorMember(oracles.weighted_sum, _reorder_kernels),
+    "gated": OperatorMember(oracles.gated, _reorder_gates),
+}
+
+
+def _unit_pairs(rng, n):
+    x, y = rng.normal(size=(2, n, 4))
+    return tuple(z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
+
+
+def _tied_pairs(rng, n):
+    # Small whole numbers, exact in every dtype, so that equal scores are equal in all of them.
+    return tuple(rng.integers(-2, 3, size=(2, n, 3)).astype(np.float64))
+
+
+def _scores_and_labels(rng, n):
+    return rng.normal(size=(n, 5)), rng.integers(0, 5, size=n, dtype=np.int32)
+
+
+def _predictions(rng, n):
+    targets = rng.normal(size=(n, 3))
+    return targets + 0.5 * rng.normal(size=(n, 3)), targets
+
+
+def _at_scale(scale):
+    return RowMember(
+        functools.partial(losses.clip_loss, logit_scale=scale),
+        _unit_pairs,
+        functools.partial(oracles.clip_loss, scale=scale),
+        differentiable=True,
+    )
+
+
+LOSSES = {
+    "clip_loss/scale=1": _at_scale(1.0),
+    "clip_loss/scale=30": _at_scale(30.0),
+    "softmax_cross_entropy": RowMember(
+        losses.softmax_cross_entropy,
+        _scores_and_labels,
+        oracles.softmax_cross_entropy,
+        differentiable=True,
+    ),
+}
+
+
+def _retrieval(metric):
+    """The metric of paired rows: a dropped pair is neither query nor in the gallery."""
+
+    def function(queries, gallery, *, where=None):
+        return metric(kernels.rank_counts(queries, gallery, where=where), where=where)
+
+    return function
+
+
+_recall_at_2 = functools.partial(metrics.recall_at_k, k=2)
+_recall_at_2_oracle = functools.partial(oracles.recall_at_k, k=2)
+_macro_recall = functools.partial(metrics.macro_recall, num_classes=5)
+
+METRICS = {
+    "expected_rank": RowMember(
+        _retrieval(metrics.expected_rank), _tied_pairs, oracles.expected_rank
+    ),
+    "recall_at_k/k=2": RowMember(_retrieval(_recall_at_2), _tied_pairs, _recall_at_2_oracle),
+    "reciprocal_rank": RowMember(
+        _retrieval(metrics.reciprocal_rank), _tied_pairs, oracles.reciprocal_rank
+    ),
+    "hits": RowMember(metrics.hits, _scores_and_labels, oracles.hits),
+    "accuracy": RowMember(metrics.accuracy, _scores_and_labels, oracles.accuracy),
+    "macro_recall": RowMember(_macro_recall, _scores_and_labels, oracles.macro_recall),
+    "r2_score": RowMember(metrics.r2_score, _predictions, oracles.r2_score, differentiable=True),
+}
+
+# Not a function of rows under a mask; tested in its own room.
+EXEMPT = {"bootstrap_interval"}

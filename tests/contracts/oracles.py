@@ -1,0 +1,97 @@
+"""Every member once more: its formula in NumPy float64, written without the library.
+
+Operators are defined on one sample and on its present modalities only; losses and metrics on the
+kept rows only. What is absent or dropped cannot be looked at here, so agreement with these
+functions under a mask is agreement with deletion.
+"""
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+# Operators: (xs, weights, present) of one sample, where `present` lists the modalities it has.
+
+
+def mean(xs, weights, present):
+    return np.mean([xs[m] for m in present], axis=0) if present else np.zeros_like(xs[0])
+
+
+def concat(xs, weights, present):
+    parts = [x if m in present else np.zeros_like(x) for m, x in enumerate(xs)]
+    return np.concatenate([*parts, [float(m in present) for m in range(len(xs))]])
+
+
+def weighted_sum(xs, weights, present):
+    shares = np.exp(weights.logits)[present]
+    total = np.zeros(weights.kernels[0].shape[1])
+    for share, m in zip(shares, present, strict=True):
+        total += share / shares.sum() * xs[m] @ weights.kernels[m]
+    return total
+
+
+def gated(xs, weights, present):
+    if not present:
+        return np.zeros(weights.biases.shape[1])
+    hidden = [np.tanh(xs[m] @ weights.kernels[m] + weights.biases[m]) for m in present]
+    logits = np.einsum("j,jmd->md", concat(xs, (), present), weights.gate_kernel)
+    gates = softmax((logits + weights.gate_bias)[present], axis=0)
+    return (gates * hidden).sum(axis=0)
+
+
+# Losses: one value per row.
+
+
+def clip_loss(x, y, scale=1.0):
+    z = scale * x @ y.T
+    return (logsumexp(z, axis=1) + logsumexp(z, axis=0)) / 2 - np.diag(z)
+
+
+def softmax_cross_entropy(logits, labels):
+    return logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
+
+
+# Metrics of paired retrieval: one value per query. With t rivals tied with the right answer, its
+# place among them is uniform on 0 … t.
+
+
+def _places(queries, gallery):
+    scores = queries @ gallery.T
+    right = np.diag(scores)[:, None]
+    above = (scores > right).sum(axis=1)
+    tied = (scores == right).sum(axis=1) - 1
+    return [a + 1 + np.arange(t + 1) for a, t in zip(above, tied, strict=True)]
+
+
+def expected_rank(queries, gallery):
+    return [ranks.mean() for ranks in _places(queries, gallery)]
+
+
+def recall_at_k(queries, gallery, k):
+    return [(ranks <= k).mean() for ranks in _places(queries, gallery)]
+
+
+def reciprocal_rank(queries, gallery):
+    return [(1 / ranks).mean() for ranks in _places(queries, gallery)]
+
+
+# Metrics of predictions.
+
+
+def hits(scores, labels):
+    best = scores == scores.max(axis=1, keepdims=True)
+    return best[np.arange(len(labels)), labels] / best.sum(axis=1)
+
+
+def accuracy(scores, labels):
+    return hits(scores, labels).mean()
+
+
+def macro_recall(scores, labels):
+    right = hits(scores, labels)
+    return np.mean([right[labels == c].mean() for c in np.unique(labels)])
+
+
+def r2_score(predictions, targets):
+    residual = ((targets - predictions) ** 2).sum(axis=0)
+    total = ((targets - targets.mean(axis=0)) ** 2).sum(axis=0)
+    constant = (residual == 0).astype(float)
+    return np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), constant).mean()
