@@ -22,7 +22,7 @@ def glyphs(*, size: int = 32) -> Dataset:
     """Renders the characters of three fonts: real, paired, with missing modalities, offline.
 
     A sample is a named character (no space, no control) that DejaVu Sans draws with ink. Serif and
-    Sans Mono draw about 57 % of them; elsewhere their picture is absent. The fonts are those that
+    Sans Mono draw about 55 % of them; elsewhere their picture is absent. The fonts are those that
     matplotlib ships. Every call returns the same.
 
     Pictures keep the baseline at a fixed row, so that a comma is no apostrophe, and are centred
