@@ -64,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             write_atomic(arguments.output, json.dumps(result, indent=2, allow_nan=False) + "\n")
         except WriteError as error:
-            return _fail(error.strerror)
+            return _fail(str(error.strerror))
         print(f"wrote {arguments.output}")
     return 0
 
