@@ -1,6 +1,10 @@
 """Sphinx configuration; everything it needs is installed, nothing is fetched."""
 
+import inspect
 import re
+import sys
+
+from sphinx.pycode import ModuleAnalyzer
 
 import crossmodal_jax
 
@@ -28,12 +32,13 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
+napoleon_attr_annotations = False
 napoleon_use_rtype = False
 napoleon_preprocess_types = False
 add_module_names = False
 toc_object_entries_show_parents = "hide"
-maximum_signature_line_length = 76
+maximum_signature_line_length = 88
 suppress_warnings = ["config.cache"]
 
 html_theme = "furo"
@@ -48,8 +53,10 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#7fb8dc", "color-brand-content": "#7fb8dc"},
 }
 
-# Examples, and what stands in backticks already, is kept as it is.
-_KEPT = re.compile(r"(^ *>>> .*?(?:\n *\n|\Z)|`[^`]*`)", re.MULTILINE | re.DOTALL)
+# Examples, emphasis, and what stands in backticks already, are kept as they are.
+_KEPT = re.compile(
+    r"(^ *>>> .*?(?:\n *\n|\Z)|`[^`]*`|(?<![\w*])\*\w[^*\n]*\*(?![\w*]))", re.MULTILINE | re.DOTALL
+)
 _SHAPE = re.compile(r"(?<![\w\]])(\[[^\[\]`]*\])")
 _RETURNS = re.compile(r"^Returns:\n", re.MULTILINE)
 
@@ -62,14 +69,39 @@ def _to_markup(text: str) -> str:
         parts[::2] = [re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", part) for part in parts[::2]]
         parts[1::2] = [f"``{' '.join(shape.split())}``" for shape in parts[1::2]]
         pieces[i] = "".join(parts)
+        # Code that goes on as a word, `Array`s, needs a mark of its end.
+        if i and re.match(r"\w", pieces[i]):
+            pieces[i] = "\\ " + pieces[i]
     # A colon in the text of Returns is a colon, not the end of a type.
     return _RETURNS.sub(":returns:\n", "".join(pieces))
 
 
-def _process_docstring(_app, _what, _name, _obj, _options, lines):
+def _string_after(name: str) -> list[str]:
+    """Finds the string after the assignment of a constant that its room re-exports."""
+    room, _, constant = name.rpartition(".")
+    for module in [m for m in sys.modules if m.startswith(f"{room}._")]:
+        found = ModuleAnalyzer.for_module(module).find_attr_docs().get(("", constant))
+        if found:
+            return found
+    return []
+
+
+def _process_docstring(_app, what, name, _obj, _options, lines):
+    if what == "data":
+        lines[:] = _string_after(name)
     lines[:] = _to_markup("\n".join(lines)).split("\n")
+
+
+def _process_signature(_app, what, _name, obj, _options, signature, returns):
+    if what == "class" and signature == "(*args, **kwargs)":
+        # The metaclass takes anything; what a class needs is what its `__init__` says.
+        parameters = list(inspect.signature(obj.__init__).parameters.values())[1:]
+        plain = [p.replace(annotation=inspect.Parameter.empty) for p in parameters]
+        signature = str(inspect.Signature(plain))
+    return signature, returns
 
 
 def setup(app):
     # Before napoleon, which reads the sections at the default priority of 500.
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
+    app.connect("autodoc-process-signature", _process_signature)
