@@ -92,7 +92,7 @@ def test_ctrl_c_says_how_to_go_on(stub, there, capsys):
 
 
 def test_sigterm_is_an_interrupt_too_and_its_handler_goes(stub, there, capsys):
-    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     seen = []
 
     def killed():
@@ -107,7 +107,7 @@ def test_sigterm_is_an_interrupt_too_and_its_handler_goes(stub, there, capsys):
     assert main(["run"]) == 143
     assert seen == ["checkpoint"]
     assert "--resume" in one_line(capsys.readouterr().err)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_thread_that_is_not_the_main_one_may_run(stub, there):

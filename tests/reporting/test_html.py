@@ -19,7 +19,7 @@ HOSTILE = [
     "</text></svg><iframe src=//evil.example>",
     "{{ 7 * 7 }}{% raise %}",
     "a & b < c > d",
-    "$\\frac{broken",
+    "$\\frac{broken$",
     "-->&#60;b&#62;",
     "漢字 и ﷽",
 ]
