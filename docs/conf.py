@@ -70,7 +70,7 @@ def _to_markup(text: str) -> str:
         parts[1::2] = [f"``{' '.join(shape.split())}``" for shape in parts[1::2]]
         pieces[i] = "".join(parts)
         # Code that goes on as a word, `Array`s, needs a mark of its end.
-        if i and re.match(r"\w", pieces[i]):
+        if i and pieces[i - 1].endswith("`") and re.match(r"\w", pieces[i]):
             pieces[i] = "\\ " + pieces[i]
     # A colon in the text of Returns is a colon, not the end of a type.
     return _RETURNS.sub(":returns:\n", "".join(pieces))
