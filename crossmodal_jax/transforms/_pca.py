@@ -5,10 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_choice
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, moments
-from crossmodal_jax.transforms._subspace import top_eigenpairs
+from crossmodal_jax.transforms._subspace import check_solver, leading_eigenpairs
 from crossmodal_jax.transforms._transform import Transform, affine, check_moments, check_width
 
 
@@ -61,13 +60,13 @@ def pca(*, dim: int, solver: str = "exact") -> Transform:
       Halko, Martinsson and Tropp, `Finding structure with randomness
       <https://arxiv.org/abs/0909.4061>`_, 2011, algorithm 4.4.
     """
-    check_choice("pca", "solver", solver, ("exact", "subspace"))
+    check_solver("pca", solver)
 
     def solve(state: JointMoments) -> PCA:
         check_moments("pca", state, 1)
         mean, s = state.means[0], covariance(state, 0, 0)
         _check_dim(dim, s.shape[0])
-        variances, components = top_eigenpairs(s, dim, exact=solver == "exact")
+        variances, components = leading_eigenpairs(s, dim, solver)
         return PCA(mean, _sign(components), variances, jnp.trace(s))
 
     def fit(

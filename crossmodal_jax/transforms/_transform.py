@@ -88,3 +88,8 @@ def check_width(name: str, argument: str, x: ArrayLike, width: int) -> Array:
             f"{x.shape}."
         )
     return x
+
+
+def matmul(a: Float[Array, "n d"], b: Float[Array, "d k"]) -> Float[Array, "n k"]:
+    """The matrix product at highest precision, which Gram matrices and solves need."""
+    return jnp.matmul(a, b, precision="highest")

@@ -111,10 +111,27 @@ def test_penalty_maps():
         np.testing.assert_allclose(got, eigen_oracle(x, y, l2)[0][:2], rtol=1e-4)
 
 
+@pytest.mark.parametrize(("dx", "dy"), [(90, 70), (70, 90)])
+def test_subspace_finds_the_leading_pairs(dx, dy):
+    rng = np.random.default_rng(2)
+    latent = rng.normal(size=(2000, 12)) * np.linspace(2, 0.5, 12)
+    sides = [latent @ rng.normal(size=(12, d)) + rng.normal(size=(2000, d)) for d in (dx, dy)]
+    x, y = (z.astype(np.float32) for z in sides)
+    exact = jax.jit(cca(dim=10).fit)(x, y)
+    fast = jax.jit(cca(dim=10, solver="subspace").fit)(x, y)
+    np.testing.assert_allclose(fast.correlations, exact.correlations, rtol=1e-4)
+    assert (np.asarray(fast.correlations) <= np.asarray(exact.correlations) * (1 + 1e-5)).all()
+    for view, z in enumerate((x, y)):
+        variates = [np.abs(canonical_variates(p, z, view=view)) for p in (fast, exact)]
+        np.testing.assert_allclose(*variates, atol=0.02)
+
+
 def test_bad_arguments_are_named(no_jaxtyping):
     x, y = data()
     with pytest.raises(ValueError, match=r"cca: `dim` must be .* got dim=5 for dx=6 and dy=4"):
         cca(dim=5).fit(x, y)
+    with pytest.raises(ValueError, match="did you mean 'subspace'"):
+        cca(dim=2, solver="subspce")
     params = cca(dim=2).fit(x, y)
     with pytest.raises(ValueError, match=r"`view` must be 0 \(x\) or 1 \(y\), got 2"):
         canonical_variates(params, x, view=2)

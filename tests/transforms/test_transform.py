@@ -10,6 +10,7 @@ from crossmodal_jax.transforms import FACTORIES, cca, pca, ridge
 
 MEMBERS = {
     "cca": cca(dim=2),
+    "cca subspace": cca(dim=2, solver="subspace"),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "ridge": ridge(),
@@ -26,7 +27,8 @@ def data(n=40, dx=14, dy=4, mean=1.0):
     return (mean + x).astype(np.float32), (y - mean).astype(np.float32)
 
 
-def assert_close(a, b, tolerance=1e-4):
+def assert_close(a, b, tolerance=5e-4):
+    # Predictions near 10, through float32 eigenvectors of nearly equal correlations.
     for got, expected in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
 
