@@ -18,15 +18,18 @@ def cases(*, quick: bool) -> list[Case]:
     """Ridge, CCA and PCA on rows of decaying variance, as features have it."""
     n, dx, dy, dim = (4096, 256, 128, 32) if quick else (65536, 512, 256, 64)
     ridge = transforms.ridge(l2=L2)
-    cca, exact = transforms.cca(dim=dim, l2=L2), transforms.pca(dim=dim)
-    subspace = transforms.pca(dim=dim, solver="subspace")
     gram, cross, other = (dx, n, dx), (dx, n, dy), (dy, n, dy)
     fit = functools.partial(_fit, sizes=(n, dx, dy))
+    found = [fit("ridge.fit", "xla", ridge, references.ridge_fit(L2), gemms=[gram, cross])]
+    for solver in ("exact", "subspace"):
+        cca = transforms.cca(dim=dim, l2=L2, solver=solver)
+        pca = transforms.pca(dim=dim, solver=solver)
+        found += [
+            fit("cca.fit", solver, cca, references.cca_fit(L2, dim), gemms=[gram, cross, other]),
+            fit("pca.fit", solver, pca, references.pca_fit(dim), gemms=[gram]),
+        ]
     return [
-        fit("ridge.fit", ridge, references.ridge_fit(L2), gemms=[gram, cross]),
-        fit("cca.fit", cca, references.cca_fit(L2, dim), gemms=[gram, cross, other]),
-        fit("pca.fit", exact, references.pca_fit(dim), gemms=[gram]),
-        fit("pca.fit", subspace, references.pca_fit(dim), gemms=[gram], implementation="subspace"),
+        *found,
         _apply(n, dx, dy, ridge, FORWARD),
         _apply(n, dx, dy, ridge, FORWARD_BACKWARD),
     ]
@@ -34,12 +37,12 @@ def cases(*, quick: bool) -> list[Case]:
 
 def _fit(
     op: str,
+    implementation: str,
     transform: transforms.Transform,
     reference: Callable[..., Any],
     *,
     sizes: tuple[int, int, int],
     gemms: list[tuple[int, int, int]],
-    implementation: str = "xla",
 ) -> Case:
     n, dx, dy = sizes
     paired = op != "pca.fit"
