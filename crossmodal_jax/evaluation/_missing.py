@@ -104,6 +104,6 @@ def _patterns(present: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, np.ndar
     for dropped in itertools.combinations(range(present.shape[1]), k):
         left = present.copy()
         left[:, dropped] = False
-        counts = present[:, dropped].all(axis=1) & left.any(axis=1)
+        counts = np.all(present[:, dropped], axis=1) & np.any(left, axis=1)
         if counts.any():
             yield left, counts

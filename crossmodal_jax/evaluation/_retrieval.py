@@ -1,6 +1,7 @@
 """Retrieval of the right gallery rows by queries."""
 
 import functools
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -106,7 +107,7 @@ def per_query_scores(
 
 def summarize(
     key: Array,
-    scores: dict[str, Float[ArrayLike, "q"]],
+    scores: Mapping[str, Float[ArrayLike, "q"]],
     *,
     where: Bool[ArrayLike, "q"] | None = None,
     num_resamples: int = 1000,

@@ -20,12 +20,19 @@ from crossmodal_jax.transforms._transform import (
 
 
 class CCA(NamedTuple):
-    """Parameters of `cca`; the pairs hold what belongs to x and to y."""
+    """Parameters of `cca`; the pairs hold what belongs to x and to y.
+
+    Attributes:
+      means: The means x̄ and ȳ, shapes [dx] and [dy].
+      kernels: The directions W_x and W_y, shapes [dx, k] and [dy, k].
+      loadings: The decoders S_xy W_y and S_yx W_x, shapes [dx, k] and [dy, k].
+      correlations: The canonical correlations, descending, shape [k].
+    """
 
     means: tuple[Float[Array, "dx"], Float[Array, "dy"]]
-    kernels: tuple[Float[Array, "dx k"], Float[Array, "dy k"]]  # W_x, W_y
-    loadings: tuple[Float[Array, "dx k"], Float[Array, "dy k"]]  # S_xy W_y, S_yx W_x
-    correlations: Float[Array, "k"]  # descending
+    kernels: tuple[Float[Array, "dx k"], Float[Array, "dy k"]]
+    loadings: tuple[Float[Array, "dx k"], Float[Array, "dy k"]]
+    correlations: Float[Array, "k"]
 
 
 def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exact") -> Transform:
@@ -88,7 +95,7 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
         u, rho, v = leading_singular(whitened, dim, solver)
         kernels = matmul(whiten_x.T, u), matmul(whiten_y.T, v)
         loadings = matmul(cross, kernels[1]), matmul(cross.T, kernels[0])
-        return CCA(moments.means[:2], kernels, loadings, jnp.minimum(rho, 1))
+        return CCA((moments.means[0], moments.means[1]), kernels, loadings, jnp.minimum(rho, 1))
 
     def fit(
         x: Float[ArrayLike, "n dx"],

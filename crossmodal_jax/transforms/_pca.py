@@ -12,12 +12,19 @@ from crossmodal_jax.transforms._transform import Transform, affine, check_moment
 
 
 class PCA(NamedTuple):
-    """Parameters of `pca`."""
+    """Parameters of `pca`.
+
+    Attributes:
+      mean: The mean of x, shape [d].
+      components: Orthonormal columns, largest variance first, shape [d, k].
+      variances: The variance along each component, shape [k].
+      total_variance: The variance of all d columns together, a scalar.
+    """
 
     mean: Float[Array, "d"]
-    components: Float[Array, "d k"]  # orthonormal columns, largest variance first
+    components: Float[Array, "d k"]
     variances: Float[Array, "k"]
-    total_variance: Float[Array, ""]  # of all d columns
+    total_variance: Float[Array, ""]
 
 
 def pca(*, dim: int, solver: str = "exact") -> Transform:

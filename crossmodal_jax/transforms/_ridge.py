@@ -17,11 +17,17 @@ from crossmodal_jax.transforms._transform import (
 
 
 class Ridge(NamedTuple):
-    """Parameters of `ridge`."""
+    """Parameters of `ridge`.
+
+    Attributes:
+      mean: The mean of x, shape [dx].
+      kernel: The coefficients W, shape [dx, dy].
+      offset: The mean of y, shape [dy].
+    """
 
     mean: Float[Array, "dx"]
     kernel: Float[Array, "dx dy"]
-    offset: Float[Array, "dy"]  # the mean of y
+    offset: Float[Array, "dy"]
 
 
 def ridge(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
