@@ -1,7 +1,8 @@
 """The verb `run`: the whole story, from raw data to a report, in one folder."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,33 @@ def _run(config: pipeline.RunConfig, seeds: Sequence[int]) -> int:
     from crossmodal_jax.cli._watch import watch
 
     console = rich.console.Console(highlight=False)
-    with watch(console, names=[f"seed {seed}" for seed in seeds]) as on_event:
+    with watch(console, names=[f"seed {seed}" for seed in seeds]) as on_event, _explained():
         if seeds:
             runs = pipeline.run_seeds(config, seeds, on_event=on_event)
         else:
             runs = [pipeline.run(config, on_event=on_event)]
     _show(console, runs, config.output)
     return 0
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise CommandError(2, str(error)) from error
+    except ValueError as error:
+        # An error of ours names the function that refuses its arguments. Only those of the
+        # run itself come from the command line; any other is a bug and keeps its traceback.
+        if not str(error).startswith(("run: ", "run_seeds: ")):
+            raise
+        raise CommandError(2, str(error)) from error
+    except RuntimeError as error:
+        from crossmodal_jax.training import CheckpointError
+
+        if not isinstance(error, CheckpointError):
+            raise
+        raise CommandError(1, str(error)) from error
 
 
 def _show(console: Any, runs: Sequence[Mapping[str, float]], output: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from crossmodal_jax.cli import main
 from crossmodal_jax.reporting import WriteError
+from crossmodal_jax.training import CheckpointError
 
 
 @pytest.fixture
@@ -132,9 +133,24 @@ def test_what_cannot_be_written_is_named_without_a_traceback(stub, there, capsys
     assert text in one_line(capsys.readouterr().err)
 
 
-def test_a_bug_is_not_hidden(stub, there):
-    stub.failure = ZeroDivisionError("a bug")
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (ValueError("run: runs/glyphs was started with another configuration; resume it."), 2),
+        (FileExistsError("runs/glyphs is no folder of a run; choose another --output."), 2),
+        (CheckpointError("checkpoint: runs/glyphs/checkpoints/step_2/a is damaged."), 1),
+    ],
+)
+def test_what_the_run_refuses_is_said_in_its_words(stub, there, capsys, failure, code):
+    stub.failure = failure
+    assert main(["run"]) == code
+    assert one_line(capsys.readouterr().err) == f"crossmodal-jax: {failure}\n"
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError, ValueError, RuntimeError])
+def test_a_bug_is_not_hidden(stub, there, bug):
+    stub.failure = bug("clip_loss: a bug")
+    with pytest.raises(bug, match="clip_loss: a bug"):
         main(["run"])
 
 
