@@ -28,6 +28,7 @@ _LAZY = {
     "evaluate": "_evaluate",
     "run": "_run",
     "run_seeds": "_seeds",
+    "summarize": "_seeds",
 }
 
 

@@ -87,6 +87,8 @@ class FeatureConfig:
     """Shortest and longest character n-gram."""
     character_weight: float = 0.5
     """Weight of the character n-grams beside the words."""
+    name_columns: int = 2048
+    """Columns of a name to keep: those of largest variance."""
     name_dim: int = 400
     """Principal components of the names."""
     outline_points: int = 32
@@ -103,6 +105,7 @@ class FeatureConfig:
             "picture_dim",
             "word_columns",
             "character_columns",
+            "name_columns",
             "name_dim",
             "outline_points",
             "outline_dim",
@@ -124,13 +127,16 @@ class ClosedFormConfig:
 
     dims: tuple[int, ...] = (64, 128, 200)
     """Dimensions of the canonical space."""
-    cca_l2: tuple[float, ...] = (0.02, 0.1)
+    cca_powers: tuple[float, ...] = (0.5, 1.0)
+    """Exponents of the canonical correlations that weigh the canonical space."""
+    cca_l2: tuple[float, ...] = (0.01, 0.05, 0.2)
     """Regularisation of canonical correlation analysis."""
-    ridge_l2: tuple[float, ...] = (0.01, 0.1)
+    ridge_l2: tuple[float, ...] = (0.001, 0.01, 0.1)
     """Regularisation of ridge regression."""
 
     def __post_init__(self):
         _require_values(self, "dims", above=0.0)
+        _require_values(self, "cca_powers")
         _require_values(self, "cca_l2", above=0.0)
         _require_values(self, "ridge_l2", above=0.0)
 
