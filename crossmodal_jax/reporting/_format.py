@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crossmodal_jax.reporting._table import Cell
 
-_OTHER_TASK = re.compile(
-    r"test/(?!retrieval/)(?P<task>[^/]+)/(?P<what>.+)/(?P<method>[^/]+)/([^/]+)"
-)
+_OTHER_TASK = re.compile(r"test/(?P<task>(?!retrieval/).+)/(?P<method>[^/]+)/(?P<metric>[^/]+)")
 
 
 def format_cell(cell: Cell | None, metric: str) -> tuple[str, str]:
@@ -58,17 +56,44 @@ def format_number(value: Any) -> str:
     return "–" if value is None else str(value)
 
 
-def other_tasks(metrics: Mapping[str, float]) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yields task, method, score, value and interval of every test result but retrieval."""
-    for key, value in metrics.items():
+class Task(NamedTuple):
+    """Test results of one task but retrieval: a row per method, a column per metric."""
+
+    name: str
+    metrics: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+def other_tasks(metrics: Mapping[str, float]) -> list[Task]:
+    """Gathers the test results of every task but retrieval, as pairs of value and interval."""
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for key in metrics:
         match = _OTHER_TASK.fullmatch(key)
-        if match is None or match[4].endswith(("_low", "_high")):
-            continue
-        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
-        interval = "" if low is None or high is None else f"{low:.3f}–{high:.3f}"
-        what = match["what"].replace("->", " → ").replace("+", " + ")
-        metric = match[4].replace("_", " ").replace("r2", "R²")
-        yield f"{match['task']} {what}", match["method"], metric, f"{value:.3f}", interval
+        if match is not None and not match["metric"].endswith(("_low", "_high")):
+            task = found.setdefault(match["task"], {})
+            task.setdefault(match["method"], {})[match["metric"]] = None
+    return [_task(metrics, task, methods) for task, methods in found.items()]
+
+
+def _task(
+    metrics: Mapping[str, float], task: str, methods: Mapping[str, Mapping[str, None]]
+) -> Task:
+    columns = dict.fromkeys(metric for found in methods.values() for metric in found)
+    rows = []
+    for method in methods:
+        keys = [f"test/{task}/{method}/{metric}" for metric in columns]
+        rows.append((method, tuple(_value_and_interval(metrics, key) for key in keys)))
+    name = task.replace("/", " ").replace("->", " → ").replace("+", " + ")
+    headings = (metric.replace("_", " ").replace("r2", "R²") for metric in columns)
+    return Task(name, tuple(headings), tuple(rows))
+
+
+def _value_and_interval(metrics: Mapping[str, float], key: str) -> tuple[str, str]:
+    if key not in metrics:
+        return "–", ""
+    low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+    interval = "" if low is None or high is None else f"{low:.3f}–{high:.3f}"
+    return f"{metrics[key]:.3f}", interval
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -53,7 +53,7 @@ def render_report(data: ReportData) -> str:
         table=table,
         metric_names=METRICS,
         format_cell=format_cell,
-        others=list(other_tasks(data.metrics)),
+        others=other_tasks(data.metrics),
         queries=_queries(data),
         validated=any("validation/recall_at_1" in record for record in data.history),
         sweep_columns=list(dict.fromkeys(key for row in data.sweep for key in row)),

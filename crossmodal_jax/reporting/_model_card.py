@@ -37,10 +37,9 @@ def render_model_card(data: ReportData) -> str:
             texts = [" ".join(format_cell(cell, metric)).rstrip() for (_, metric), cell in cells]
             body.append([row.label.strip(), *texts])
         parts += ["## Retrieval on the test part, R@k in percent", _table(head, body)]
-    others = [list(task) for task in other_tasks(data.metrics)]
-    if others:
-        head = ["task", "method", "score", "value", "interval"]
-        parts += ["## Other tasks", _table(head, others)]
+    for task in other_tasks(data.metrics):
+        body = [[method, *(" ".join(c).rstrip() for c in cells)] for method, cells in task.rows]
+        parts += [f"## {_escape(task.name)}", _table(["method", *task.metrics], body)]
     parts += _section("Data", data.facts)
     parts += _section("Configuration", dict(flatten(data.config)))
     parts += _section("Versions", data.versions)

@@ -24,37 +24,44 @@ _OTHER = "#b0b2b5"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "d")
 _DASHES = ("-", "--", "-.", ":")
 _MANY_POINTS = 3000
+_FEW_STEPS = 40
 
 
 def plot_training(history: Sequence[Mapping[str, Any]]) -> str:
-    """Loss, and beside it the scores on validation, over the steps."""
-    scores = sorted({key for record in history for key in record if key.startswith("validation/")})
+    """Loss over the steps, and beside it the scores on validation or the learning rate."""
+    keys = sorted({key for record in history for key in record})
+    scores = [key for key in keys if key.startswith("validation/")]
+    beside = scores or [key for key in keys if key == "learning_rate"]
 
     def draw(figure: Any) -> None:
-        axes = np.atleast_1d(figure.subplots(1, 2 if scores else 1))
-        axes[0].plot(*_series(history, "loss"), color=_METHODS[0], linewidth=1.4)
+        axes = np.atleast_1d(figure.subplots(1, 2 if beside else 1))
+        _curve(axes[0], history, "loss", 0)
         axes[0].set(xlabel="step", ylabel="training loss")
-        for i, key in enumerate(scores):
-            steps, values = _series(history, key)
-            is_share = "rank" not in key and "loss" not in key
-            axes[1].plot(
-                steps,
-                100 * values if is_share else values,
-                label=_words(key.removeprefix("validation/")),
-                color=_METHODS[(i + 1) % len(_METHODS)],
-                linestyle=_DASHES[i % len(_DASHES)],
-                marker=_MARKERS[i % len(_MARKERS)],
-                markersize=4,
-            )
+        for i, key in enumerate(beside, start=1):
+            _curve(axes[1], history, key, i)
+            axes[1].set(xlabel="step", ylabel="validation, %" if scores else _words(key))
         if scores:
-            axes[1].set(xlabel="step", ylabel="validation, %")
             axes[1].legend(loc="best")
 
     return draw_svg(
         draw,
-        size=(1000 if scores else 560, 300),
+        size=(1000 if beside else 560, 300),
         name="training",
-        description="Training loss and validation scores over the steps",
+        description="Training loss over the steps, and validation scores or learning rate",
+    )
+
+
+def _curve(axes: Any, history: Sequence[Mapping[str, Any]], key: str, i: int) -> None:
+    steps, values = _series(history, key)
+    is_share = key.startswith("validation/") and "rank" not in key and "loss" not in key
+    axes.plot(
+        steps,
+        100 * values if is_share else values,
+        label=_shorten(_words(key.removeprefix("validation/")), 24),
+        color=_METHODS[i % len(_METHODS)],
+        linestyle=_DASHES[max(i - 1, 0) % len(_DASHES)],
+        marker=_MARKERS[i % len(_MARKERS)] if len(steps) <= _FEW_STEPS else None,
+        markersize=4,
     )
 
 
@@ -95,11 +102,13 @@ def plot_embedding(
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
+        # Few points may be large, many must be small.
+        size = float(np.clip(12000 / len(labels), 12, 45))
         options = {"linewidths": 0, "rasterized": len(labels) > _MANY_POINTS}
         for i, label in enumerate(shown):
             axes.scatter(
                 *embedding[labels_array == label].T,
-                s=15,
+                s=size,
                 color=_CLASSES[i % len(_CLASSES)],
                 marker=_MARKERS[i % len(_MARKERS)],
                 label=f"{_shorten(label, 24)} ({counts[label]})",
@@ -109,7 +118,9 @@ def plot_embedding(
         if rest:
             others = ~np.isin(labels_array, shown)
             text = f"{len(counts) - len(shown)} others ({rest})"
-            axes.scatter(*embedding[others].T, s=8, color=_OTHER, label=text, zorder=0, **options)
+            axes.scatter(
+                *embedding[others].T, s=size / 2, color=_OTHER, label=text, zorder=0, **options
+            )
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", adjustable="datalim")
         axes.grid(visible=False)

@@ -159,12 +159,13 @@ def headline(table: ResultTable) -> str:
       >>> from crossmodal_jax.reporting import headline, result_table
       >>> key = "test/retrieval/{}->name/learned/recall_at_1".format
       >>> print(headline(result_table({key("sans"): 0.58, key("sans+serif"): 0.66})))
-      Together, sans and serif find the right name in 66.0 % of cases; sans alone in 58.0 %.
+      Together, sans and serif find the right name in 66.0 % of cases (learned);
+      sans alone in 58.0 % (learned).
     """
     found = [
-        (cell.value, row)
+        (cell.value, row, method)
         for row in table.rows
-        for (_, metric), cell in zip(table.columns, row.cells, strict=True)
+        for (method, metric), cell in zip(table.columns, row.cells, strict=True)
         if metric == "recall_at_1" and cell is not None and not row.dropped
     ]
     fused = max((x for x in found if len(x[1].modalities) > 1), key=lambda x: x[0], default=None)
@@ -176,9 +177,9 @@ def headline(table: ResultTable) -> str:
     subject = (
         f"Together, {', '.join(names[:-1])} and {names[-1]} find" if fused else f"{names[0]} finds"
     )
-    parts = [f"{subject} the right {table.target} in {100 * best[0]:.1f} % of cases"]
+    parts = [f"{subject} the right {table.target} in {100 * best[0]:.1f} % of cases ({best[2]})"]
     if fused and single:
-        parts.append(f"{single[1].label} alone in {100 * single[0]:.1f} %")
+        parts.append(f"{single[1].label} alone in {100 * single[0]:.1f} % ({single[2]})")
     if table.chance is not None:
         parts.append(f"guessing in {100 * table.chance:.1f} %")
     return "; ".join(parts) + "."

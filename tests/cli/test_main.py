@@ -68,7 +68,7 @@ def test_a_run_shows_its_stages_and_what_it_left(stub, there, capsys):
     assert "closed form done in 1.2 s" in out
     assert "sans + serif" in out
     assert "70.0 66.0–74.0*" in out
-    assert "Together, sans and serif find the right name in 70.0 % of cases" in out
+    assert "Together, sans and serif find the right name in 70.0 % of cases (learned)" in out
     assert out.splitlines()[-2:] == ["runs/glyphs/report.html", "runs/glyphs/metrics.json"]
 
 

@@ -80,11 +80,11 @@ def test_headline_compares_the_best_of_each_kind_and_ignores_dropped():
         KEY("a+b", "learned", "chance_recall_at_1"): 0.002,
     }
     assert headline(result_table(metrics)) == (
-        "Together, a and b find the right name in 60.0 % of cases; b alone in 50.0 %; "
-        "guessing in 0.2 %."
+        "Together, a and b find the right name in 60.0 % of cases (learned); "
+        "b alone in 50.0 % (learned); guessing in 0.2 %."
     )
     single = {KEY("a", "cca", "recall_at_1"): 0.4}
-    assert headline(result_table(single)) == "a finds the right name in 40.0 % of cases."
+    assert headline(result_table(single)) == "a finds the right name in 40.0 % of cases (cca)."
     assert headline(result_table({})) == ""
 
 

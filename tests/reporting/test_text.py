@@ -2,8 +2,7 @@
 
 import rich.console
 
-from crossmodal_jax.reporting import Cell, plain_table, result_table, rich_table
-from crossmodal_jax.reporting._format import format_cell, format_number
+from crossmodal_jax.reporting import plain_table, result_table, rich_table
 
 
 def shown(table, width):
@@ -11,20 +10,6 @@ def shown(table, width):
     with console.capture() as capture:
         console.print(rich_table(table, width=width))
     return capture.get()
-
-
-def test_cells_say_what_is_known():
-    assert format_cell(None, "recall_at_1") == ("–", "")
-    assert format_cell(Cell(0.5), "recall_at_5") == ("50.0", "")
-    assert format_cell(Cell(0.664, spread=0.0125), "recall_at_1") == ("66.4", "± 1.2")
-    assert format_cell(Cell(1.0), "median_rank") == ("1", "")
-    assert format_cell(Cell(1.5), "median_rank") == ("1.5", "")
-
-
-def test_numbers_are_short():
-    shown = [True, 3, 12345, 0.123456, (1, 0.5), None, [], "x"]
-    expected = ["yes", "3", "12\u202f345", "0.1235", "1, 0.5", "–", "–", "x"]
-    assert list(map(format_number, shown)) == expected
 
 
 def test_narrow_text_keeps_the_most_important_columns(fields):
