@@ -20,11 +20,20 @@ from crossmodal_jax.pipeline._events import StageStarted as StageStarted
 
 # What follows needs jax, which a command line that only asks for help shall not wait for.
 _LAZY = {
+    "PICTURES": "_prepare",
+    "Prepared": "_prepare",
     "prepare": "_prepare",
+    "FeatureParams": "_extract",
+    "Features": "_extract",
     "extract": "_extract",
+    "ClosedForm": "_closed_form",
     "fit_closed_form": "_closed_form",
+    "fit_translation": "_closed_form",
+    "Learned": "_learned",
+    "Trial": "_learned",
     "tune": "_learned",
     "train": "_learned",
+    "Evaluation": "_evaluate",
     "evaluate": "_evaluate",
     "run": "_run",
     "run_seeds": "_seeds",

@@ -198,12 +198,14 @@ def _moments(x: Array, y: Array, where: Array) -> numerics.JointMoments:
 
 
 @functools.partial(jax.jit, static_argnames="dim")
-def _solve_cca(moments: numerics.JointMoments, l2: float, dim: int) -> transforms.CCA:
+def _solve_cca(
+    moments: numerics.JointMoments, l2: Float[Array, ""] | float, dim: int
+) -> transforms.CCA:
     return transforms.cca(dim=dim, l2=l2).solve(moments)
 
 
 @jax.jit
-def _solve_ridge(moments: numerics.JointMoments, l2: float) -> transforms.Ridge:
+def _solve_ridge(moments: numerics.JointMoments, l2: Float[Array, ""] | float) -> transforms.Ridge:
     return transforms.ridge(l2=l2).solve(moments)
 
 

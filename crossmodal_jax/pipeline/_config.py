@@ -71,11 +71,11 @@ class FeatureConfig:
 
     orientations: int = 8
     """Orientation bins of the histograms of oriented gradients."""
-    cell: int = 8
-    """Side of a histogram's cell, in pixels."""
+    cells: tuple[int, ...] = (8, 4)
+    """Sides of the histograms' cells, in pixels; the smaller ones weigh less."""
     pixel_weight: float = 0.3
-    """Weight of the pixels beside the histograms."""
-    picture_columns: int = 1024
+    """Weight of the smoothed pixels beside the histograms."""
+    picture_columns: int = 1536
     """Columns of a picture to keep: those that explain most of the names."""
     picture_dim: int = 300
     """Principal components of the kept columns."""
@@ -100,7 +100,6 @@ class FeatureConfig:
         _require(self, "orientations", self.orientations >= 2, "at least 2")
         _require_positive(
             self,
-            "cell",
             "picture_columns",
             "picture_dim",
             "word_columns",
@@ -110,6 +109,7 @@ class FeatureConfig:
             "outline_points",
             "outline_dim",
         )
+        _require_values(self, "cells", above=0.0)
         _require(self, "pixel_weight", self.pixel_weight > 0, "above 0")
         _require(self, "character_weight", self.character_weight > 0, "above 0")
         low, high = self.character_ngrams

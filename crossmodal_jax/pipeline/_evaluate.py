@@ -1,7 +1,7 @@
 """The one look at the test characters: retrieval, missing pictures, classification, translation."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import evaluation, transforms
+from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.pipeline._closed_form import ClosedForm, predict_picture
 from crossmodal_jax.pipeline._config import EvaluateConfig
 from crossmodal_jax.pipeline._extract import Features
@@ -19,18 +20,7 @@ FUSED = "+".join(PICTURES)
 TRANSLATION = ("sans", "serif")
 
 Curve = dict[int, tuple[float, float, float]]
-
-
-class Encoder(Protocol):
-    """What closed-form and learned models share: both embed pictures and names in one space."""
-
-    def encode_sources(self, xs: Any, present: Any) -> Array:
-        """Embeds samples by their pictures."""
-        ...
-
-    def encode_target(self, y: Any) -> Array:
-        """Embeds names."""
-        ...
+Encoder = ClosedForm | Learned  # both embed pictures and names in one space
 
 
 class Evaluation(NamedTuple):
@@ -154,7 +144,7 @@ class _Scorer:
             num_resamples=self.num_resamples,
         )
 
-    def translation(self, predictions: Float[Array, "n p"], target: str) -> dict[str, float]:
+    def translation(self, predictions: Float[ArrayLike, "n p"], target: str) -> dict[str, float]:
         pictures = self.prepared.dataset.modalities[target][self.rows]
         return evaluation.evaluate_translation(
             np.asarray(predictions),

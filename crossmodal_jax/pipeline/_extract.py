@@ -65,7 +65,7 @@ class Features(NamedTuple):
 def extract(config: FeatureConfig, prepared: Prepared) -> tuple[FeatureParams, Features]:
     """Features of all samples, with everything fitted on the training rows.
 
-    Pictures: histograms of oriented gradients beside weighted pixels; of these columns those
+    Pictures: histograms of oriented gradients beside smoothed pixels; of these columns those
     with the largest mean squared correlation with the features of the names are kept, then their
     principal components. Names: TF-IDF of hashed words and character n-grams; the columns of
     largest variance, then principal components. Outlines: points at equal distances, likewise.
@@ -82,7 +82,7 @@ def extract(config: FeatureConfig, prepared: Prepared) -> tuple[FeatureParams, F
     Examples:
       >>> from crossmodal_jax.pipeline import FeatureConfig, PrepareConfig, extract, prepare
       >>> samples = PrepareConfig(size=16, num_test=20, num_validation=20, max_samples=400)
-      >>> config = FeatureConfig(cell=4, picture_dim=16, name_dim=8, character_columns=64)
+      >>> config = FeatureConfig(cells=(4,), picture_dim=16, name_dim=8, character_columns=64)
       >>> _, found = extract(config, prepare(samples, seed=0))
       >>> found.arrays["sans"].shape, found.arrays["name"].shape
       ((400, 16), (400, 8))
@@ -179,10 +179,27 @@ def apply_features(
 @functools.partial(jax.jit, static_argnames="config")
 def _picture_columns(pictures: Array, config: FeatureConfig) -> Float[Array, "n d"]:
     def describe(picture: Array) -> Array:
-        gradients = features.hog(picture, orientations=config.orientations, cell=config.cell)
-        return jnp.concatenate([gradients, config.pixel_weight * picture.ravel()])
+        gradients = [
+            # There are more small cells than large ones; this keeps them from outweighing those.
+            (cell / max(config.cells)) ** 0.5
+            * features.hog(picture, orientations=config.orientations, cell=cell)
+            for cell in config.cells
+        ]
+        return jnp.concatenate([*gradients, config.pixel_weight * _smoothed(picture).ravel()])
 
     return jax.lax.map(describe, pictures, batch_size=_PICTURES_AT_ONCE)
+
+
+def _smoothed(picture: Float[Array, "h w"]) -> Float[Array, "h w"]:
+    """The picture after the binomial filter [1, 2, 1] / 4 along both axes."""
+    for axis in (0, 1):
+        padded = jnp.pad(picture, [(1, 1) if a == axis else (0, 0) for a in (0, 1)])
+        size = picture.shape[axis]
+        before, here, after = (
+            jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(3)
+        )
+        picture = (before + 2 * here + after) / 4
+    return picture
 
 
 @functools.partial(jax.jit, static_argnames="length")

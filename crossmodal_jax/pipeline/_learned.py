@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -66,30 +66,32 @@ class Trial(NamedTuple):
         return {name: row[name] for name in HYPERPARAMETERS}
 
 
-def build(config: LearnedConfig, features: Features, key: Array) -> nn.TwoTower:
-    """A two-tower model for the widths of the features, with random weights.
+def build(config: LearnedConfig, widths: Sequence[int], key: Array) -> nn.TwoTower:
+    """A two-tower model with random weights.
 
     Args:
-      config: Widths and the kind of fusion.
-      features: Feature vectors; only their widths [n, d] are read.
+      config: Widths of the model and the kind of fusion.
+      widths: Widths of the features of each picture, in the order of `PICTURES`, and of the name.
       key: Random key of the weights.
 
     Returns:
       The model.
     """
+    *sources, target = widths
     rngs = nnx.Rngs(key)
     fuse = {"gated": nn.GatedFusion, "weighted_sum": nn.WeightedSum}[config.fusion]
     return nn.TwoTower(
-        encoders=[
-            nn.MLPEncoder(features.arrays[name].shape[1], config.hidden, config.dim, rngs=rngs)
-            for name in PICTURES
-        ],
-        fusion=fuse((config.dim,) * len(PICTURES), config.dim, rngs=rngs),
+        encoders=[nn.MLPEncoder(d, config.hidden, config.dim, rngs=rngs) for d in sources],
+        fusion=fuse((config.dim,) * len(sources), config.dim, rngs=rngs),
         projection=nn.Projection(config.dim, config.dim, rngs=rngs),
-        target_encoder=nn.MLPEncoder(
-            features.arrays["name"].shape[1], config.hidden, config.dim, rngs=rngs
-        ),
+        target_encoder=nn.MLPEncoder(target, config.hidden, config.dim, rngs=rngs),
     )
+
+
+@functools.partial(jax.jit, static_argnames=("config", "widths"))
+def _random_weights(config: LearnedConfig, widths: tuple[int, ...], key: Array) -> PyTree:
+    # Compiled once for the search and the final training: drawing op by op takes seconds.
+    return nnx.split(build(config, widths, key))[1]
 
 
 def tune(
@@ -146,18 +148,7 @@ def tune(
         steps_per_dispatch=config.steps_per_dispatch,
         on_dispatch=_reporter(on_dispatch),
     )
-    values = {name: [float(v) for v in column] for name, column in grid.items()}
-    best = int(result.best)
-    return Trial(
-        tuple(
-            {
-                **{name: column[i] for name, column in values.items()},
-                "score": score,
-                "chosen": i == best,
-            }
-            for i, score in enumerate(map(float, result.scores))
-        )
-    )
+    return Trial(tuple(_trial_rows(search, np.asarray(result.scores), int(result.best))))
 
 
 def train(
@@ -221,9 +212,11 @@ def _start(
 ) -> tuple[Any, training.TrainState, Callable[..., Any]]:
     """The structure of the model, its initial state, and its training step."""
     key = jax.random.key(seed)
-    model = build(config, features, jax.random.fold_in(key, _INIT))
+    widths = tuple(features.arrays[name].shape[1] for name in (*PICTURES, "name"))
+    graph, _ = nnx.split(nnx.eval_shape(lambda: build(config, widths, key)))
+    model = nnx.merge(graph, _random_weights(config, widths, jax.random.fold_in(key, _INIT)))
     model.log_logit_scale[...] = -jnp.log(jnp.asarray(hyper["temperature"], jnp.float32))
-    graph, params = nnx.split(model)
+    _, params = nnx.split(model)
     tx = optax.adamw(
         lambda step: learning_rate(hyper["learning_rate"], step, num_steps),
         weight_decay=hyper["weight_decay"],

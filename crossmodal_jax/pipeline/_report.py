@@ -68,7 +68,7 @@ def report_data(
         query_pictures=_pictures(prepared, test[shown]),
         query_present=prepared.present[test[shown]],
         query_names=[names[i] for i in shown],
-        query_best=[_best(scores[i], names, i) for i in shown],
+        query_best=[_best(scores[i], names, i) for i in shown.tolist()],
         similarity=scores[np.ix_(similar, similar)],
         similarity_names=[names[i] for i in similar],
         embedding=_plane(queries),

@@ -66,7 +66,7 @@ def test_bad_json(text, message):
         (pipeline.PrepareConfig, {"num_test": 1}),
         (pipeline.PrepareConfig, {"num_validation": 1}),
         (pipeline.PrepareConfig, {"max_samples": 100}),
-        (pipeline.FeatureConfig, {"cell": 0}),
+        (pipeline.FeatureConfig, {"cells": (8, 0)}),
         (pipeline.FeatureConfig, {"character_ngrams": (4, 2)}),
         (pipeline.FeatureConfig, {"pixel_weight": 0.0}),
         (pipeline.ClosedFormConfig, {"dims": ()}),
