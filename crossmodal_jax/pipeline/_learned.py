@@ -198,7 +198,7 @@ def _trial_rows(
         yield {**found, "score": float(score), "chosen": i == best}
 
 
-def learning_rate(peak: float | Array, step: int | Array, num_steps: int) -> Array:
+def learning_rate(peak: Any, step: Any, num_steps: int) -> Any:
     """Half a cosine from `peak` at step 0 down to 0 at `num_steps`."""
     return optax.cosine_decay_schedule(1.0, num_steps)(step) * peak
 

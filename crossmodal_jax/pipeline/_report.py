@@ -88,7 +88,7 @@ def _pictures(prepared: Prepared, rows: Int[np.ndarray, "q"]) -> Float[np.ndarra
 
 
 def _best(
-    scores: Float[np.ndarray, "g"], names: Sequence[str], right: int
+    scores: Float[np.ndarray, "g"], names: list[str], right: int
 ) -> list[tuple[str, float, bool]]:
     order = np.argsort(-scores, kind="stable")[:_NUM_BEST]
     return [(names[j], float(scores[j]), bool(j == right)) for j in order]
