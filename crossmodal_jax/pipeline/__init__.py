@@ -26,18 +26,8 @@ _LAZY = {
     "FeatureParams": "_extract",
     "Features": "_extract",
     "extract": "_extract",
-    "ClosedForm": "_closed_form",
-    "fit_closed_form": "_closed_form",
-    "fit_translation": "_closed_form",
-    "Learned": "_learned",
-    "Trial": "_learned",
-    "tune": "_learned",
-    "train": "_learned",
-    "Evaluation": "_evaluate",
-    "evaluate": "_evaluate",
     "run": "_run",
     "run_seeds": "_seeds",
-    "summarize": "_seeds",
 }
 
 

@@ -85,7 +85,7 @@ class FeatureConfig:
     """Columns that the character n-grams of a name are hashed into."""
     character_ngrams: tuple[int, int] = (2, 4)
     """Shortest and longest character n-gram."""
-    character_weight: float = 0.5
+    character_weight: float = 1.0
     """Weight of the character n-grams beside the words."""
     name_columns: int = 2048
     """Columns of a name to keep: those of largest variance."""
@@ -125,11 +125,11 @@ class FeatureConfig:
 class ClosedFormConfig:
     """Closed-form transforms; each value is tried, validation chooses."""
 
-    dims: tuple[int, ...] = (64, 128, 200)
+    dims: tuple[int, ...] = (64, 128)
     """Dimensions of the canonical space."""
     cca_powers: tuple[float, ...] = (0.5, 1.0)
     """Exponents of the canonical correlations that weigh the canonical space."""
-    cca_l2: tuple[float, ...] = (0.01, 0.05, 0.2)
+    cca_l2: tuple[float, ...] = (0.05, 0.2)
     """Regularisation of canonical correlation analysis."""
     ridge_l2: tuple[float, ...] = (0.001, 0.01, 0.1)
     """Regularisation of ridge regression."""
@@ -151,9 +151,9 @@ class LearnedConfig:
     """Hidden units of an encoder."""
     dim: int = 256
     """Width of the codes and of the shared space."""
-    num_steps: int = 600
+    num_steps: int = 300
     """Training steps of the final model."""
-    batch_size: int = 512
+    batch_size: int = 1024
     """Pairs of a step; each is contrasted with all the others."""
     dropout: float = 0.4
     """Probability that a hidden unit is dropped."""
@@ -173,13 +173,13 @@ class LearnedConfig:
 class SweepConfig:
     """The search: every combination is trained at once, validation chooses."""
 
-    learning_rates: tuple[float, ...] = (1e-3, 3e-3)
+    learning_rates: tuple[float, ...] = (2e-3, 4e-3)
     """Peak learning rates to try."""
-    weight_decays: tuple[float, ...] = (0.05, 0.2)
+    weight_decays: tuple[float, ...] = (0.1, 0.3)
     """Weight decays to try."""
     temperatures: tuple[float, ...] = (0.05, 0.1)
     """Temperatures of the contrastive loss to try."""
-    num_steps: int = 80
+    num_steps: int = 40
     """Training steps of every combination."""
     batch_size: int = 256
     """Pairs of a step."""
@@ -222,11 +222,17 @@ class RunConfig:
     overwrite: bool = False
     """Replace the run in the output folder."""
     prepare: PrepareConfig = PrepareConfig()
+    """The data and its split."""
     features: FeatureConfig = FeatureConfig()
+    """What is computed from the samples."""
     closed_form: ClosedFormConfig = ClosedFormConfig()
+    """The closed-form transforms."""
     learned: LearnedConfig = LearnedConfig()
+    """The two-tower model."""
     sweep: SweepConfig = SweepConfig()
+    """The search for its hyperparameters."""
     evaluate: EvaluateConfig = EvaluateConfig()
+    """The evaluation on the test characters."""
 
     def __post_init__(self):
         _require(self, "seed", 0 <= self.seed < 2**31, "at least 0 and below 2**31")

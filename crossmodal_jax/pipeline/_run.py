@@ -44,6 +44,14 @@ def run(config: RunConfig, *, on_event: OnEvent | None = None) -> dict[str, floa
       FileExistsError: If the folder exists and is neither resumed nor overwritten.
       ValueError: If the run to be resumed has another configuration.
       OSError: If something cannot be written; the message names the path.
+
+    Examples:
+      >>> import pathlib, tempfile
+      >>> from crossmodal_jax.pipeline import RunConfig, run
+      >>> with tempfile.TemporaryDirectory() as taken:  # nothing is ever overwritten unasked
+      ...     run(RunConfig(output=pathlib.Path(taken)))  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      FileExistsError: ...
     """
     config = effective(config)
     folder = open_folder(config)

@@ -31,6 +31,12 @@ def run_seeds(
       ValueError: If there is no seed, or one occurs twice.
       FileExistsError: If the folder exists and is neither resumed nor overwritten.
       OSError: If something cannot be written; the message names the path.
+
+    Examples:
+      >>> from crossmodal_jax.pipeline import RunConfig, run_seeds
+      >>> run_seeds(RunConfig(), ())  # doctest: +ELLIPSIS
+      Traceback (most recent call last):
+      ValueError: run_seeds: `seeds` must be different numbers, at least one, got []...
     """
     if len(seeds) == 0 or len(set(seeds)) < len(seeds):
         raise ValueError(
@@ -64,7 +70,7 @@ def summarize(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
       `<key>`, the mean, and `<key>/std`, which is left out for a single run.
 
     Examples:
-      >>> from crossmodal_jax.pipeline import summarize
+      >>> from crossmodal_jax.pipeline._seeds import summarize
       >>> summarize([{"a": 1.0}, {"a": 3.0}])
       {'a': 2.0, 'a/std': 1.4142135623730951}
     """

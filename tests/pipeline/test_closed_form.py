@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import pipeline
-from crossmodal_jax.pipeline import PICTURES, fit_closed_form
+from crossmodal_jax.pipeline import PICTURES
+from crossmodal_jax.pipeline._closed_form import fit_closed_form
 
 
 def _changed(features, rows):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from crossmodal_jax import pipeline, training
+from crossmodal_jax import training
 from crossmodal_jax.pipeline import _learned
 
 HYPER = {"learning_rate": 1e-2, "weight_decay": 0.1, "temperature": 0.1}
@@ -49,8 +49,8 @@ def test_batches_come_from_the_right_rows(tiny, prepared, features, monkeypatch,
     numbered = features._replace(arrays=dict.fromkeys(features.arrays, jnp.asarray(rows)))
     monkeypatch.setattr(training, engine, capture)
     learn = {
-        "sweep": functools.partial(pipeline.tune, tiny.learned, tiny.sweep),
-        "fit": functools.partial(pipeline.train, tiny.learned, HYPER),
+        "sweep": functools.partial(_learned.tune, tiny.learned, tiny.sweep),
+        "fit": functools.partial(_learned.train, tiny.learned, HYPER),
     }
     with pytest.raises(InterruptedError):
         learn[engine](prepared, numbered, seed=0)

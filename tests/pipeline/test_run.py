@@ -18,9 +18,10 @@ SNAPSHOTS = {("sweep", 2), ("train", 4)}
 
 @pytest.fixture(scope="module")
 def finished(tiny, tmp_path_factory):
-    """A run that was left in peace: configuration, metrics, events, and two snapshots.
+    """A run that was left in peace: configuration, metrics, events, and snapshots.
 
-    A snapshot is a copy of the folder in the midst of the run: what a crash would have left.
+    A snapshot is a copy of the folder in the midst of the run: what a crash would have left. There
+    are two of each: one that a test resumes, one under `crashed` that stays as it was.
     """
     folder = tmp_path_factory.mktemp("runs")
     config = dataclasses.replace(tiny, output=folder / "whole")
@@ -30,6 +31,7 @@ def finished(tiny, tmp_path_factory):
         events.append(event)
         if isinstance(event, Progress) and (event.stage, event.step) in SNAPSHOTS:
             shutil.copytree(config.output, folder / event.stage)
+            shutil.copytree(config.output, folder / "crashed" / event.stage)
 
     return config, pipeline.run(config, on_event=on_event), events
 
@@ -112,7 +114,7 @@ def test_an_existing_run_is_refused(finished):
 
 
 def test_a_crash_leaves_nothing_half_written(finished):
-    folder = finished[0].output.parent
+    folder = finished[0].output.parent / "crashed"
     assert _files(folder / "sweep") == {"config.json", "metrics.jsonl"}
     assert set(os.listdir(folder / "train")) == FILES - {"metrics.json", "report.html"}
     assert sorted(os.listdir(folder / "train/checkpoints")) == ["step_000004", "sweep.json"]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crossmodal_jax.pipeline import RunConfig, run_seeds, summarize
+from crossmodal_jax.pipeline import RunConfig, run_seeds
+from crossmodal_jax.pipeline._seeds import summarize
 
 
 @pytest.fixture
