@@ -201,12 +201,12 @@ def _moments(x: Array, y: Array, where: Array) -> numerics.JointMoments:
 def _solve_cca(
     moments: numerics.JointMoments, l2: Float[Array, ""] | float, dim: int
 ) -> transforms.CCA:
-    return transforms.cca(dim=dim, l2=l2).solve(moments)
+    return transforms.cca(dim=dim, l2=l2).solve(moments)  # pyright: ignore[reportOptionalCall]
 
 
 @jax.jit
 def _solve_ridge(moments: numerics.JointMoments, l2: Float[Array, ""] | float) -> transforms.Ridge:
-    return transforms.ridge(l2=l2).solve(moments)
+    return transforms.ridge(l2=l2).solve(moments)  # pyright: ignore[reportOptionalCall]
 
 
 @jax.jit

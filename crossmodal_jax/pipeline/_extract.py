@@ -134,22 +134,22 @@ def fit_features(
     Returns:
       The fitted parameters.
     """
-    train = jnp.asarray(train)
-    words, characters = (features.fit_tfidf(counts, train) for counts in raw["name"])
+    where = jnp.asarray(train)
+    words, characters = (features.fit_tfidf(counts, where) for counts in raw["name"])
     terms = _terms(config, words, characters, raw["name"])
     reductions = {
-        "name": _fit_reduction(terms, None, train, config.name_columns, config.name_dim),
+        "name": _fit_reduction(terms, None, where, config.name_columns, config.name_dim),
         "outline": _fit_reduction(
-            raw["outline"], None, train, config.outline_dim, config.outline_dim
+            raw["outline"], None, where, config.outline_dim, config.outline_dim
         ),
     }
     names = _reduce(reductions["name"], terms)
     for name in PICTURES:
-        rows = train & jnp.asarray(present[name])
+        rows = where & jnp.asarray(present[name])
         reductions[name] = _fit_reduction(
             raw[name], names, rows, config.picture_columns, config.picture_dim
         )
-    properties = preprocessing.fit_standardization(raw["properties"], train)
+    properties = preprocessing.fit_standardization(raw["properties"], where)
     return FeatureParams(words, characters, reductions, properties)
 
 
