@@ -216,7 +216,7 @@ class RunConfig:
     seed: int = 0
     """Seed of the split, the initial weights, the batches and the dropout."""
     quick: bool = False
-    """A small run of half a minute that exercises everything; its scores mean little."""
+    """A small run of about a minute that exercises everything; its scores mean little."""
     resume: bool = False
     """Go on with the run in the output folder."""
     overwrite: bool = False
