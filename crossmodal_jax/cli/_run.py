@@ -113,7 +113,7 @@ def _show(console: Any, runs: Sequence[Mapping[str, float]], output: Path) -> No
 
 
 def _left_behind(output: Path) -> list[Path]:
-    names = ("report.html", "metrics.json")
+    names = ("report.html", "model_card.md", "metrics.json")
     found = [output / name for name in names]
     # Several seeds leave a folder each.
     found += [path for name in names for path in sorted(output.glob(f"*/{name}"))]

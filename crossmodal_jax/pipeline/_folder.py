@@ -10,10 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from crossmodal_jax.pipeline._config import RunConfig, from_json, same_run, to_json
-from crossmodal_jax.reporting import WriteError, write_atomic
+from crossmodal_jax.reporting import (
+    ReportData,
+    WriteError,
+    render_model_card,
+    render_report,
+    write_atomic,
+)
 
-_CONFIG, _METRICS, _LOG, _REPORT = "config.json", "metrics.json", "metrics.jsonl", "report.html"
-_TRIAL = "sweep.json"
+_CONFIG, _METRICS, _LOG = "config.json", "metrics.json", "metrics.jsonl"
+_REPORT, _CARD, _TRIAL = "report.html", "model_card.md", "sweep.json"
 
 
 class RunFolder:
@@ -27,9 +33,10 @@ class RunFolder:
         self.path = path
         self.checkpoints = path / "checkpoints"
 
-    def write_results(self, metrics: Mapping[str, float], report: str) -> None:
-        """Writes the report and, as the mark of a finished run, last the metrics."""
-        write_atomic(self.path / _REPORT, report)
+    def write_results(self, metrics: Mapping[str, float], data: ReportData) -> None:
+        """Writes report and model card and, as the mark of a finished run, last the metrics."""
+        write_atomic(self.path / _REPORT, render_report(data))
+        write_atomic(self.path / _CARD, render_model_card(data))
         write_atomic(self.path / _METRICS, _dumps(metrics))
 
     def results(self) -> dict[str, float] | None:

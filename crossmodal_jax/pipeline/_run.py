@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crossmodal_jax import reporting, training
+from crossmodal_jax import training
 from crossmodal_jax.pipeline._closed_form import (
     METHODS,
     ClosedForm,
@@ -29,9 +29,9 @@ def run(config: RunConfig, *, on_event: OnEvent | None = None) -> dict[str, floa
     """Prepares, extracts features, fits, searches, trains, evaluates, reports.
 
     The folder `config.output` is the only state: `config.json`, `metrics.jsonl` with a line for
-    each dispatch, `checkpoints/`, and at the end `metrics.json` and `report.html`. A run that was
-    interrupted at any moment and is resumed ends with the same metrics, bit by bit; it loses at
-    most one dispatch of training.
+    each dispatch, `checkpoints/`, and at the end `metrics.json`, `report.html` and
+    `model_card.md`. A run that was interrupted at any moment and is resumed ends with the same
+    metrics, bit by bit; it loses at most one dispatch of training.
 
     Args:
       config: Every choice (no arrays, no shapes).
@@ -120,7 +120,7 @@ class _Run:
                 history=self.folder.records("train"),
                 facts=prepared.facts | self.timings(),
             )
-            self.folder.write_results(found.metrics, reporting.render_report(data))
+            self.folder.write_results(found.metrics, data)
         return found.metrics
 
     @contextmanager

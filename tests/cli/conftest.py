@@ -48,7 +48,7 @@ class Stub:
         if self.failure is not None:
             raise self.failure
         config.output.mkdir(parents=True, exist_ok=True)
-        for name in ("report.html", "metrics.json"):
+        for name in ("report.html", "model_card.md", "metrics.json"):
             (config.output / name).write_text(name)
         return metrics(config.seed)
 

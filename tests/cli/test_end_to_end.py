@@ -34,7 +34,7 @@ def check(folder):
         for source in (FUSED, FUSED.replace("->", "|drop1->"), FUSED.replace("+serif+mono", "")):
             assert 0 <= metrics[f"{source}/{method}/recall_at_1"] <= 1
     assert all(isinstance(value, int | float) for value in metrics.values())
-    for name in ("config.json", "metrics.jsonl", "checkpoints", "report.html"):
+    for name in ("config.json", "metrics.jsonl", "checkpoints", "report.html", "model_card.md"):
         assert (folder / name).exists()
     report = (folder / "report.html").read_text()
     assert len(report) < 3_000_000
@@ -50,7 +50,8 @@ def test_a_tiny_run_leaves_a_report(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "sans + serif + mono" in out
     assert "Together, sans, serif and mono find the right name in" in out
-    assert out.splitlines()[-2:] == [str(folder / "report.html"), str(folder / "metrics.json")]
+    left = ("report.html", "model_card.md", "metrics.json")
+    assert out.splitlines()[-3:] == [str(folder / name) for name in left]
     metrics = check(folder)
 
     assert main(argv) == 2

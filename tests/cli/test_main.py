@@ -69,7 +69,8 @@ def test_a_run_shows_its_stages_and_what_it_left(stub, there, capsys):
     assert "sans + serif" in out
     assert "70.0 66.0–74.0*" in out
     assert "Together, sans and serif find the right name in 70.0 % of cases (learned)" in out
-    assert out.splitlines()[-2:] == ["runs/glyphs/report.html", "runs/glyphs/metrics.json"]
+    left = ["report.html", "model_card.md", "metrics.json"]
+    assert out.splitlines()[-3:] == [f"runs/glyphs/{name}" for name in left]
 
 
 def test_an_output_that_exists_is_refused_unless_told_what_to_do(stub, there, capsys):

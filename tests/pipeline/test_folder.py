@@ -35,7 +35,7 @@ def test_what_is_no_run_is_left_alone(tmp_path, how):
 
 def test_overwrite_starts_anew(tmp_path):
     folder = open_folder(RunConfig(output=tmp_path / "run"))
-    folder.write_results({"a": 1.0}, "<html>")
+    folder.write_results({"a": 1.0}, reporting.ReportData(title="a run", metrics={"a": 1.0}))
     folder.write_trial([])
     folder = open_folder(RunConfig(output=tmp_path / "run", seed=1, overwrite=True))
     assert os.listdir(folder.path) == ["config.json"]

@@ -11,7 +11,8 @@ import pytest
 from crossmodal_jax import pipeline
 from crossmodal_jax.pipeline import STAGES, Progress, RunConfig, StageFinished, StageStarted
 
-FILES = {"checkpoints", "config.json", "metrics.json", "metrics.jsonl", "report.html"}
+RESULTS = {"metrics.json", "model_card.md", "report.html"}
+FILES = {"checkpoints", "config.json", "metrics.jsonl"} | RESULTS
 
 SNAPSHOTS = {("sweep", 2), ("train", 4)}
 
@@ -52,6 +53,7 @@ def test_what_a_run_leaves(finished):
     assert pipeline.from_json((config.output / "config.json").read_text()) == config
     assert sorted(os.listdir(config.output / "checkpoints")) == ["step_000006", "sweep.json"]
     assert "<html" in (config.output / "report.html").read_text()
+    assert (config.output / "model_card.md").read_text().startswith("# ")
     assert not [name for name in _files(config.output) if "tmp" in name]
 
 
@@ -116,7 +118,7 @@ def test_an_existing_run_is_refused(finished):
 def test_a_crash_leaves_nothing_half_written(finished):
     folder = finished[0].output.parent / "crashed"
     assert _files(folder / "sweep") == {"config.json", "metrics.jsonl"}
-    assert set(os.listdir(folder / "train")) == FILES - {"metrics.json", "report.html"}
+    assert set(os.listdir(folder / "train")) == FILES - RESULTS
     assert sorted(os.listdir(folder / "train/checkpoints")) == ["step_000004", "sweep.json"]
 
 
