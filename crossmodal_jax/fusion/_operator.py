@@ -23,23 +23,27 @@ class Operator(NamedTuple):
     itself, as `concat` does; `jax.eval_shape(operator.apply, xs, weights)` tells it without
     computing anything.
 
+    `kind` says what a modality is: `"vectors"`, features [*batch, d_m]; `"tokens"`, sequences
+    [*batch, t_m, d_m]; `"distributions"`, Gaussians [*batch, 2d], mean before log-variance;
+    `"decisions"`, one number per class [*batch, k].
+
     Examples:
       >>> import jax, jax.numpy as jnp
       >>> xs = [jnp.ones((2, 3)), jnp.ones((2, 3))]
-      >>> for name, operator in OPERATORS.items():
-      ...     weights = operator.init(jax.random.key(0), (3, 3), 3)
-      ...     print(name, operator.apply(xs, weights).shape)
-      mean (2, 3)
-      concat (2, 8)
-      weighted_sum (2, 3)
-      gated (2, 3)
+      >>> for name in ("concat", "gated"):
+      ...     operator = OPERATORS[name]
+      ...     weights = operator.init(jax.random.key(0), (3, 3), 4)
+      ...     print(name, operator.kind, operator.apply(xs, weights).shape)
+      concat vectors (2, 8)
+      gated vectors (2, 4)
     """
 
     init: Callable[[Array, Sequence[int], int], PyTree]
     apply: Callable[..., Float[Array, "*batch width"]]
+    kind: str = "vectors"
 
 
-def _without_weights(name: str, function: Callable[..., Array]) -> Operator:
+def _without_weights(name: str, function: Callable[..., Array], kind: str = "vectors") -> Operator:
     """Returns the operator whose weights are `()` and whose value is that of `function`."""
 
     def init(key: Array, dims: Sequence[int], dim: int) -> tuple[()]:
@@ -56,7 +60,7 @@ def _without_weights(name: str, function: Callable[..., Array]) -> Operator:
         del weights  # none
         return function(xs, present=present)
 
-    return Operator(init, apply)
+    return Operator(init, apply, kind)
 
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(

@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import fusion
 from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.nn._weights import load, store
 
 
 class WeightedSum(nnx.Module):
@@ -26,15 +27,12 @@ class WeightedSum(nnx.Module):
     """
 
     def __init__(self, dims: Sequence[int], dim: int, *, rngs: nnx.Rngs):
-        weights = fusion.init_weighted_sum(rngs.params(), dims, dim)
-        self.kernels = nnx.List([nnx.Param(kernel) for kernel in weights.kernels])
-        self.logits = nnx.Param(weights.logits)
+        self.params = store(fusion.init_weighted_sum(rngs.params(), dims, dim))
 
     @property
     def weights(self) -> fusion.WeightedSumWeights:
         """The weights as the argument of `fusion.weighted_sum`."""
-        kernels = tuple(kernel[...] for kernel in self.kernels)
-        return fusion.WeightedSumWeights(kernels, self.logits[...])
+        return load(self.params)
 
     def __call__(
         self,
@@ -46,7 +44,7 @@ class WeightedSum(nnx.Module):
         return fusion.weighted_sum(xs, self.weights, present=present)
 
 
-class GatedFusion(nnx.Module):
+class Gated(nnx.Module):
     """Learned `fusion.gated`.
 
     Args:
@@ -57,27 +55,18 @@ class GatedFusion(nnx.Module):
     Examples:
       >>> import jax.numpy as jnp
       >>> from flax import nnx
-      >>> fuse = GatedFusion((3, 5), 4, rngs=nnx.Rngs(0))
+      >>> fuse = Gated((3, 5), 4, rngs=nnx.Rngs(0))
       >>> print(fuse([jnp.ones((2, 3)), jnp.ones((2, 5))]).shape)
       (2, 4)
     """
 
     def __init__(self, dims: Sequence[int], dim: int, *, rngs: nnx.Rngs):
-        weights = fusion.init_gated(rngs.params(), dims, dim)
-        self.kernels = nnx.List([nnx.Param(kernel) for kernel in weights.kernels])
-        self.biases = nnx.Param(weights.biases)
-        self.gate_kernel = nnx.Param(weights.gate_kernel)
-        self.gate_bias = nnx.Param(weights.gate_bias)
+        self.params = store(fusion.init_gated(rngs.params(), dims, dim))
 
     @property
     def weights(self) -> fusion.GatedWeights:
         """The weights as the argument of `fusion.gated` and `fusion.gated_weights`."""
-        return fusion.GatedWeights(
-            kernels=tuple(kernel[...] for kernel in self.kernels),
-            biases=self.biases[...],
-            gate_kernel=self.gate_kernel[...],
-            gate_bias=self.gate_bias[...],
-        )
+        return load(self.params)
 
     def __call__(
         self,

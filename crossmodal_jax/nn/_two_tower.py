@@ -26,7 +26,7 @@ class TwoTower(nnx.Module):
 
     Args:
       encoders: One module per source modality, called as `encoder(x, key=..., dropout=...)`.
-      fusion: Module called as `fusion(codes, present=...)`, for instance `GatedFusion`.
+      fusion: Module called as `fusion(codes, present=...)`, for instance `Gated`.
       projection: Module called as `projection(fused)`, for instance `Projection`.
       target_encoder: Module for the target modality, called as the other encoders.
       logit_scale: Initial scale s of the cosines.
@@ -37,11 +37,11 @@ class TwoTower(nnx.Module):
     Examples:
       >>> import jax.numpy as jnp
       >>> from flax import nnx
-      >>> from crossmodal_jax.nn import GatedFusion, MLPEncoder, Projection
+      >>> from crossmodal_jax.nn import Gated, MLPEncoder, Projection
       >>> rngs = nnx.Rngs(0)
       >>> model = TwoTower(
       ...     encoders=[MLPEncoder(3, 8, 4, rngs=rngs), MLPEncoder(5, 8, 4, rngs=rngs)],
-      ...     fusion=GatedFusion((4, 4), 6, rngs=rngs),
+      ...     fusion=Gated((4, 4), 6, rngs=rngs),
       ...     projection=Projection(6, 2, rngs=rngs),
       ...     target_encoder=MLPEncoder(7, 8, 2, rngs=rngs),
       ... )

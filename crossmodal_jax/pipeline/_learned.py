@@ -79,7 +79,7 @@ def build(config: LearnedConfig, widths: Sequence[int], key: Array) -> nn.TwoTow
     """
     *sources, target = widths
     rngs = nnx.Rngs(key)
-    fuse = {"gated": nn.GatedFusion, "weighted_sum": nn.WeightedSum}[config.fusion]
+    fuse = {"gated": nn.Gated, "weighted_sum": nn.WeightedSum}[config.fusion]
     return nn.TwoTower(
         encoders=[nn.MLPEncoder(d, config.hidden, config.dim, rngs=rngs) for d in sources],
         fusion=fuse((config.dim,) * len(sources), config.dim, rngs=rngs),

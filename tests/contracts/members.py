@@ -1,37 +1,21 @@
 """Who has to keep the contract. A new member joins with one line.
 
-Operators are found by walking `fusion.OPERATORS`; the line in `OPERATORS` adds the oracle. Losses
-and metrics are found among the public functions of their rooms; a test fails for one that has no
+Operators are found by walking `fusion.OPERATORS`; the line in an `operators_*.py` beside this file
+adds the oracle. Losses and metrics are found among the public functions of their rooms; a test fails for one that has no
 line here.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import oracles
 
 from crossmodal_jax import kernels, losses, metrics
-
-
-@dataclasses.dataclass(frozen=True)
-class OperatorMember:
-    """What the suite must know of an operator besides its functions.
-
-    Attributes:
-      oracle: NumPy definition `(xs, weights, present) -> z` of one sample.
-      reorder: `(weights, order) -> weights` that follows a new order of the modalities, for an
-        operator that then gives the same result; None if their order matters.
-      dims: Widths of the modalities.
-      dim: Width of the result that is asked for.
-    """
-
-    oracle: Callable[..., np.ndarray]
-    reorder: Callable[[Any, Sequence[int]], Any] | None = None
-    dims: tuple[int, ...] = (5, 4, 3)
-    dim: int = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,29 +35,11 @@ class RowMember:
     differentiable: bool = False
 
 
-def _reorder_kernels(weights, order):
-    kernels = tuple(weights.kernels[m] for m in order)
-    return weights._replace(kernels=kernels, logits=weights.logits[np.array(order)])
-
-
-def _reorder_gates(weights, order):
-    starts = np.cumsum([0, *(kernel.shape[0] for kernel in weights.kernels)])
-    rows = [np.arange(starts[m], starts[m + 1]) for m in order]
-    rows = np.concatenate([*rows, starts[-1] + np.array(order)])
-    order = np.array(order)
-    return weights._replace(
-        kernels=tuple(weights.kernels[m] for m in order),
-        biases=weights.biases[order],
-        gate_kernel=weights.gate_kernel[rows][:, order],
-        gate_bias=weights.gate_bias[order],
-    )
-
-
+# One file for each family, each with its oracles and its lines.
 OPERATORS = {
-    "mean": OperatorMember(oracles.mean, lambda weights, order: weights, dims=(4, 4, 4)),
-    "concat": OperatorMember(oracles.concat),
-    "weighted_sum": OperatorMember(oracles.weighted_sum, _reorder_kernels),
-    "gated": OperatorMember(oracles.gated, _reorder_gates),
+    name: member
+    for path in sorted(Path(__file__).parent.glob("operators_*.py"))
+    for name, member in importlib.import_module(path.stem).OPERATORS.items()
 }
 
 

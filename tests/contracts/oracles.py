@@ -1,41 +1,11 @@
 """Every member once more: its formula in NumPy float64, written without the library.
 
-Operators are defined on one sample and on its present modalities only; losses and metrics on the
-kept rows only. What is absent or dropped cannot be looked at here, so agreement with these
-functions under a mask is agreement with deletion.
+Losses and metrics are defined on the kept rows only. What is dropped cannot be looked at here, so
+agreement with these functions under a mask is agreement with deletion.
 """
 
 import numpy as np
-from scipy.special import logsumexp, softmax
-
-# Operators: (xs, weights, present) of one sample, where `present` lists the modalities it has.
-
-
-def mean(xs, weights, present):
-    return np.mean([xs[m] for m in present], axis=0) if present else np.zeros_like(xs[0])
-
-
-def concat(xs, weights, present):
-    parts = [x if m in present else np.zeros_like(x) for m, x in enumerate(xs)]
-    return np.concatenate([*parts, [float(m in present) for m in range(len(xs))]])
-
-
-def weighted_sum(xs, weights, present):
-    shares = np.exp(weights.logits)[present]
-    total = np.zeros(weights.kernels[0].shape[1])
-    for share, m in zip(shares, present, strict=True):
-        total += share / shares.sum() * xs[m] @ weights.kernels[m]
-    return total
-
-
-def gated(xs, weights, present):
-    if not present:
-        return np.zeros(weights.biases.shape[1])
-    hidden = [np.tanh(xs[m] @ weights.kernels[m] + weights.biases[m]) for m in present]
-    logits = np.einsum("j,jmd->md", concat(xs, (), present), weights.gate_kernel)
-    gates = softmax((logits + weights.gate_bias)[present], axis=0)
-    return (gates * hidden).sum(axis=0)
-
+from scipy.special import logsumexp
 
 # Losses: one value per row.
 

@@ -1,5 +1,8 @@
 """Modules store what the functions take: same weights, same value."""
 
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,37 +11,53 @@ from flax import nnx
 
 from crossmodal_jax import fusion, nn
 
-_DIMS = (3, 5)
-_XS = [np.random.default_rng(d).normal(size=(4, d)).astype(np.float32) for d in _DIMS]
-_PRESENT = np.array([[True, True], [True, False], [False, True], [False, False]])
-_PAIRS = [
-    pytest.param(nn.WeightedSum, fusion.init_weighted_sum, fusion.weighted_sum, id="weighted_sum"),
-    pytest.param(nn.GatedFusion, fusion.init_gated, fusion.gated, id="gated"),
+sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
+import members
+
+_LEARNED = [
+    name
+    for name, member in members.OPERATORS.items()
+    if member.num_weights(member.dims, member.dim) > 0
 ]
+learned = pytest.mark.parametrize("name", _LEARNED)
 
 
-@pytest.mark.parametrize(("module", "init", "function"), _PAIRS)
-def test_module_equals_function(module, init, function):
-    fuse = module(_DIMS, 6, rngs=nnx.Rngs(params=3))
-    expected = init(nnx.Rngs(params=3).params(), _DIMS, 6)
+def _case(name):
+    member = members.OPERATORS[name]
+    xs = [x.astype(np.float32) for x in member.inputs(np.random.default_rng(0), 4, member.dims)]
+    present = np.resize([True, True, False, True], (4, len(xs)))
+    module = getattr(nn, name.title().replace("_", ""))
+    return module(member.dims, member.dim, rngs=nnx.Rngs(params=3)), xs, present
+
+
+@learned
+def test_module_equals_function(name):
+    fuse, xs, present = _case(name)
+    operator, member = fusion.OPERATORS[name], members.OPERATORS[name]
+    expected = operator.init(nnx.Rngs(params=3).params(), member.dims, member.dim)
     jax.tree.map(np.testing.assert_array_equal, fuse.weights, expected)
-    got = fuse(_XS, present=_PRESENT)
-    np.testing.assert_array_equal(got, function(_XS, expected, present=_PRESENT))
+    got = fuse(xs, present=present)
+    np.testing.assert_array_equal(got, operator.apply(xs, expected, present=present))
 
 
-@pytest.mark.parametrize(("module", "init", "function"), _PAIRS)
-def test_every_parameter_is_learned(module, init, function):
-    # The number of parameters is that of the weights, and each one gets a gradient.
-    fuse = module(_DIMS, 6, rngs=nnx.Rngs(0))
+@learned
+def test_every_parameter_is_learned(name):
+    fuse, xs, present = _case(name)
     graph, params = nnx.split(fuse)
-    sizes = [x.size for x in jax.tree.leaves(init(jax.random.key(0), _DIMS, 6))]
-    assert sorted(x.size for x in jax.tree.leaves(params)) == sorted(sizes)
-    probe = jnp.arange(24.0).reshape(4, 6)  # no constant: that of a softmax has no gradient
+    assert len(jax.tree.leaves(params)) == len(jax.tree.leaves(fuse.weights))
 
     @jax.jit
     @jax.grad
     def gradient(params):
-        return jnp.sum(probe * nnx.merge(graph, params)(_XS, present=_PRESENT))
+        z = nnx.merge(graph, params)(xs, present=present)
+        # No constant: that of a softmax has no gradient.
+        return jnp.sum(jnp.arange(float(z.size)).reshape(z.shape) * z)
 
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient(params)):
         assert jnp.any(leaf != 0), path
+
+
+def test_every_module_of_an_operator_is_tested():
+    functions = {name.title().replace("_", "") for name in _LEARNED}
+    modules = {n for n in dir(nn) if n in {o.title().replace("_", "") for o in fusion.OPERATORS}}
+    assert modules == functions

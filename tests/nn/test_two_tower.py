@@ -18,7 +18,7 @@ _Y = _RNG.normal(size=(4, 7)).astype(np.float32)
 _PRESENT = np.array([[True, True], [True, False], [False, True], [False, False]])
 
 
-def _make(seed=0, fusion=nn.GatedFusion):
+def _make(seed=0, fusion=nn.Gated):
     rngs = nnx.Rngs(seed)
     return nn.TwoTower(
         encoders=[nn.MLPEncoder(d, 8, 4, rngs=rngs) for d in (3, 5)],
@@ -46,7 +46,7 @@ def _gradient(graph):
     return jax.jit(jax.value_and_grad(functools.partial(_objective, graph)))
 
 
-@pytest.mark.parametrize("fusion", [nn.GatedFusion, nn.WeightedSum])
+@pytest.mark.parametrize("fusion", [nn.Gated, nn.WeightedSum])
 def test_embeddings_have_unit_length(fusion):
     model = _make(fusion=fusion)
     lengths = jnp.linalg.norm(model.encode_sources(_XS), axis=-1)
