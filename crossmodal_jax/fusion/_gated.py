@@ -1,7 +1,7 @@
 """Gated multimodal unit: every output unit chooses, sample by sample, whom it listens to."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -82,6 +82,7 @@ def gated(
     weights: GatedWeights,
     *,
     present: Bool[ArrayLike, "..."] | None = None,
+    activation: Callable[[Array], Array] = jnp.tanh,
 ) -> Float[Array, "*batch dim"]:
     """Gated multimodal unit (GMU) for any number of modalities.
 
@@ -96,6 +97,8 @@ def gated(
         gate biases c [m, dim], as made by `init_gated`.
       present: True where a sample has the modality, a shape that broadcasts to [*batch, m];
         None if all are present.
+      activation: What is applied to Wᵢxᵢ + bᵢ; tanh in the paper. The identity suits inputs
+        that are codes of one space already, which tanh would squash.
 
     Returns:
       The fused representation, shape [*batch, dim], in the dtype of the inputs; zeros where
@@ -121,7 +124,7 @@ def gated(
     gates = _gates(xs, weights, mask)
     projected = [linear(x, kernel) for x, kernel in zip(xs, weights.kernels, strict=True)]
     hidden = jnp.stack(projected, axis=-2)
-    hidden = jnp.tanh(hidden + weights.biases.astype(hidden.dtype))
+    hidden = activation(hidden + weights.biases.astype(hidden.dtype))
     return jnp.sum(gates * hidden, axis=-2).astype(xs[0].dtype)
 
 

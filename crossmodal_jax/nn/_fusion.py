@@ -1,7 +1,8 @@
 """Learned fusion operators as modules: they store the weights, `fusion` does the mathematics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
@@ -50,6 +51,7 @@ class Gated(nnx.Module):
     Args:
       dims: Widths of the modalities.
       dim: Width of the result.
+      activation: As for `fusion.gated`.
       rngs: Random streams; `params` draws the weights as `fusion.init_gated` does.
 
     Examples:
@@ -60,8 +62,16 @@ class Gated(nnx.Module):
       (2, 4)
     """
 
-    def __init__(self, dims: Sequence[int], dim: int, *, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        dims: Sequence[int],
+        dim: int,
+        *,
+        activation: Callable[[Array], Array] = jnp.tanh,
+        rngs: nnx.Rngs,
+    ):
         self.params = store(fusion.init_gated(rngs.params(), dims, dim))
+        self.activation = activation
 
     @property
     def weights(self) -> fusion.GatedWeights:
@@ -75,4 +85,4 @@ class Gated(nnx.Module):
         present: Bool[ArrayLike, "..."] | None = None,
     ) -> Float[Array, "*batch dim"]:
         """Fuses arrays [*batch, d_m] into [*batch, dim]; see `fusion.gated`."""
-        return fusion.gated(xs, self.weights, present=present)
+        return fusion.gated(xs, self.weights, present=present, activation=self.activation)

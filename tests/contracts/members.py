@@ -1,8 +1,8 @@
 """Who has to keep the contract. A new member joins with one line.
 
 Operators are found by walking `fusion.OPERATORS`; the line in an `operators_*.py` beside this file
-adds the oracle. Losses and metrics are found among the public functions of their rooms; a test fails for one that has no
-line here.
+adds the oracle. Losses and metrics are found among the public functions of their rooms. A test
+fails for one that has no line.
 """
 
 import dataclasses

@@ -23,6 +23,22 @@ def test_two_modalities_give_the_logistic_gate_of_the_paper(x64):
     np.testing.assert_allclose(fusion.gated([x, y], weights), expected, rtol=0, atol=1e-12)
 
 
+def test_another_activation_takes_the_place_of_tanh(x64):
+    rng = np.random.default_rng(1)
+    xs = [jnp.asarray(rng.normal(size=(6, d))) for d in (3, 5)]
+    weights = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)),
+        fusion.init_gated(jax.random.key(0), (3, 5), 4),
+    )
+    got = fusion.gated(xs, weights, activation=lambda h: h)
+    # The gates do not depend on it: they are the ratio of the two, unit by unit.
+    one = weights._replace(biases=jnp.stack([jnp.full(4, 1e-7), jnp.zeros(4)]))
+    one = one._replace(kernels=tuple(jnp.zeros_like(k) for k in weights.kernels))
+    gate = fusion.gated(xs, one) / 1e-7
+    hidden = [x @ k + b for x, k, b in zip(xs, weights.kernels, weights.biases, strict=True)]
+    np.testing.assert_allclose(got, gate * hidden[0] + (1 - gate) * hidden[1], atol=1e-12)
+
+
 def test_shares_sum_to_one_over_the_present():
     dims = (3, 4, 5)
     weights = fusion.init_gated(jax.random.key(0), dims, 6)

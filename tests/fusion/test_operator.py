@@ -20,7 +20,10 @@ def test_table_is_closed():
 def test_every_entry_is_a_public_function_of_one_signature(name):
     apply = fusion.OPERATORS[name].apply
     assert callable(getattr(fusion, name))
-    assert list(inspect.signature(apply).parameters) == ["xs", "weights", "present"]
+    parameters = list(inspect.signature(apply).parameters.values())
+    assert [p.name for p in parameters[:3]] == ["xs", "weights", "present"]
+    # What else an operator takes, it need not be given.
+    assert all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in parameters[3:])
 
 
 @pytest.mark.parametrize("name", [n for n, o in fusion.OPERATORS.items() if o.kind == "vectors"])
