@@ -89,7 +89,7 @@ class FeatureConfig:
     """Weight of the character n-grams beside the words."""
     name_columns: int = 2048
     """Columns of a name to keep: those of largest variance."""
-    name_dim: int = 400
+    name_dim: int = 1000
     """Principal components of the names."""
     outline_points: int = 32
     """Points that an outline is resampled to."""

@@ -79,13 +79,30 @@ def build(config: LearnedConfig, widths: Sequence[int], key: Array) -> nn.TwoTow
     """
     *sources, target = widths
     rngs = nnx.Rngs(key)
-    fuse = {"gated": nn.Gated, "weighted_sum": nn.WeightedSum}[config.fusion]
+    codes = (config.dim,) * len(sources)
+    fuse = (_even_gates if config.fusion == "gated" else nn.WeightedSum)(
+        codes, config.dim, rngs=rngs
+    )
     return nn.TwoTower(
         encoders=[nn.MLPEncoder(d, config.hidden, config.dim, rngs=rngs) for d in sources],
-        fusion=fuse((config.dim,) * len(sources), config.dim, rngs=rngs),
+        fusion=fuse,
         projection=nn.Projection(config.dim, config.dim, rngs=rngs),
         target_encoder=nn.MLPEncoder(target, config.hidden, config.dim, rngs=rngs),
     )
+
+
+def _even_gates(dims: Sequence[int], dim: int, *, rngs: nnx.Rngs) -> nn.Gated:
+    """A gated fusion that starts as the mean of the codes, which share a space already."""
+    fuse = nn.Gated(dims, dim, activation=_identity, rngs=rngs)
+    for kernel in fuse.params.kernels:
+        kernel[...] = jnp.eye(dim, dtype=jnp.float32)
+    fuse.params.gate_kernel[...] = jnp.zeros_like(fuse.params.gate_kernel[...])
+    fuse.params.gate_bias[...] = jnp.zeros_like(fuse.params.gate_bias[...])
+    return fuse
+
+
+def _identity(x: Array) -> Array:
+    return x
 
 
 @functools.partial(jax.jit, static_argnames=("config", "widths"))
