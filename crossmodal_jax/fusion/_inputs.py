@@ -92,8 +92,8 @@ def condition(
 ) -> Float[Array, "*batch width"]:
     """Returns Σ_{i≥2} mᵢ (xᵢKᵢ + bᵢ), what the first of clean inputs is told by the others.
 
-    With kernels Kᵢ of shapes [d_i, width] this is a linear map of [m₂x₂; …; m_M x_M; m₂; …; m_M]: zeros when all of them are absent, or
-    when there are none.
+    With kernels Kᵢ of shapes [d_i, width] this is a linear map of
+    [m₂x₂; …; m_M x_M; m₂; …; m_M]: zeros when all of them are absent, or when there are none.
     """
     dtype = np.promote_types(xs[0].dtype, np.float32)
     told = linear(mask[..., 1:].astype(dtype), biases)
