@@ -93,9 +93,9 @@ def init_attentional_feature(
             scaled_normal(k, (dim, 2, hidden), gain)
             for k, gain in zip(down_keys, gains, strict=True)
         ),
-        down_biases=(jnp.zeros((2, hidden), jnp.float32),) * iterations,
+        down_biases=tuple(jnp.zeros((2, hidden), jnp.float32) for _ in gains),
         up_kernels=tuple(kernel.reshape(2, hidden, num, dim) for kernel in up_kernels),
-        up_biases=(jnp.zeros((num, dim), jnp.float32),) * iterations,
+        up_biases=tuple(jnp.zeros((num, dim), jnp.float32) for _ in gains),
     )
 
 

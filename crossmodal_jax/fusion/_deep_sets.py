@@ -52,10 +52,9 @@ def init_deep_sets(
 ) -> DeepSetsWeights:
     """Initial weights of `deep_sets`, one choice for every pool.
 
-    Gains of 5/3 before tanh and 4/3 after it keep the variance 1 of the inputs. The output layer
-    of φ has √M of it: between the mean of M independent numbers of variance 1, of variance 1/M,
-    and their sum, of variance M, the tanh of ρ then sees at most M^{3/2} more than it
-    should, which it bounds, and at least 1/√M of it.
+    Gains of 5/3 before tanh and 4/3 after it keep the variance 1 of the inputs. Only φ ends with
+    variance √M: the mean of M independent values then has variance 1/√M and their sum M √M, both
+    of which the tanh of ρ brings near 1.
 
     Args:
       key: Random key.

@@ -1,4 +1,4 @@
-"""What every operator of this room does first: check, clean, project."""
+"""What operators of this room share: checks, clean inputs, products, first kernels."""
 
 import functools
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ def check_sizes(name: str, **sizes: int) -> None:
         names = " and ".join(f"`{key}`" for key in sizes)
         got = " and ".join(f"{key}={size}" for key, size in sizes.items())
         raise ValueError(
-            f"init_{name}: {names} must be positive, got {got}; leave out for the default."
+            f"init_{name}: {names} must be positive, got {got}; leave it out for the default."
         )
 
 

@@ -90,6 +90,9 @@ def test_widths_iterations_and_their_errors(no_jaxtyping):
     )
     assert [init(dim).down_kernels[0].shape[2] for dim in (4, 32, 64)] == [8, 8, 16]
     assert len(init(4).up_kernels) == 1
+    leaves = jax.tree.leaves(init(4, iterations=2))
+    # No array twice: a training step that donates its weights could not give it away twice.
+    assert len({id(leaf) for leaf in leaves}) == len(leaves) == 2 + 4 * 2
     message = r"^init_attentional_feature: `iterations` and `hidden` must be positive, got .+; .+"
     for options in ({"iterations": 0}, {"hidden": 0}):
         with pytest.raises(ValueError, match=message):
