@@ -1,5 +1,6 @@
-"""What every operator of this room does first: check, clean, project."""
+"""What operators of this room share: checks, clean inputs, products, first kernels."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -50,6 +51,16 @@ def check_dims(name: str, dims: Sequence[int], dim: int) -> None:
         )
 
 
+def check_sizes(name: str, **sizes: int) -> None:
+    """Raises a ValueError unless the named options of an `init_` are positive."""
+    if min(sizes.values()) < 1:
+        names = " and ".join(f"`{key}`" for key in sizes)
+        got = " and ".join(f"{key}={size}" for key, size in sizes.items())
+        raise ValueError(
+            f"init_{name}: {names} must be positive, got {got}; leave it out for the default."
+        )
+
+
 def _common_dtype(xs: Sequence[Array]) -> jnp.dtype:
     # A user may forbid implicit promotion; this one is explicit.
     with jax.numpy_dtype_promotion("standard"):
@@ -63,3 +74,32 @@ def linear(
     # NumPy's rule, which holds while JAX is told to promote nothing.
     dtype = np.promote_types(x.dtype, np.float32)
     return jnp.matmul(x, kernel.astype(x.dtype), preferred_element_type=dtype)
+
+
+def mix(
+    shares: Float[Array, "*batch m #dim"], mapped: Sequence[Float[Array, "*batch dim"]]
+) -> Float[Array, "*batch dim"]:
+    """Returns Σᵢ sharesᵢ ⊙ mappedᵢ, term by term and so without a stack of the modalities."""
+    terms = [shares[..., m, :].astype(f.dtype) * f for m, f in enumerate(mapped)]
+    return functools.reduce(jnp.add, terms)
+
+
+def condition(
+    xs: Sequence[Array],
+    mask: Bool[Array, "*batch m"],
+    kernels: Sequence[Array],
+    biases: Float[Array, "m_less_1 width"],
+) -> Float[Array, "*batch width"]:
+    """Returns Σ_{i≥2} mᵢ (xᵢKᵢ + bᵢ), what the first of clean inputs is told by the others.
+
+    With kernels Kᵢ of shapes [d_i, width] this is a linear map of
+    [m₂x₂; …; m_M x_M; m₂; …; m_M]: zeros when all of them are absent, or when there are none.
+    """
+    dtype = np.promote_types(xs[0].dtype, np.float32)
+    told = linear(mask[..., 1:].astype(dtype), biases)
+    return functools.reduce(jnp.add, map(linear, xs[1:], kernels), told)
+
+
+def scaled_normal(key: Array, shape: Sequence[int], gain: float = 1.0) -> Float[Array, "d ..."]:
+    """Returns a kernel that multiplies the variance of its input, of width shape[0], by gain²."""
+    return jax.random.normal(key, shape, jnp.float32) * (gain * shape[0] ** -0.5)

@@ -7,7 +7,12 @@ from typing import NamedTuple
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike, PyTree
+from crossmodal_jax.fusion._attention_weighted import attention_weighted, init_attention_weighted
+from crossmodal_jax.fusion._attentional_feature import attentional_feature, init_attentional_feature
+from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
 from crossmodal_jax.fusion._concat import concat
+from crossmodal_jax.fusion._deep_sets import deep_sets, init_deep_sets
+from crossmodal_jax.fusion._film import film, init_film
 from crossmodal_jax.fusion._gated import gated, init_gated
 from crossmodal_jax.fusion._inputs import check_dims
 from crossmodal_jax.fusion._mean import mean
@@ -69,6 +74,11 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "concat": _without_weights("concat", concat),
         "weighted_sum": Operator(init_weighted_sum, weighted_sum),
         "gated": Operator(init_gated, gated),
+        "attention_weighted": Operator(init_attention_weighted, attention_weighted),
+        "deep_sets": Operator(init_deep_sets, deep_sets),
+        "film": Operator(init_film, film),
+        "channel_gate": Operator(init_channel_gate, channel_gate),
+        "attentional_feature": Operator(init_attentional_feature, attentional_feature),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""

@@ -3,5 +3,10 @@
 from crossmodal_jax.nn._encoder import MLPEncoder as MLPEncoder
 from crossmodal_jax.nn._fusion import Gated as Gated
 from crossmodal_jax.nn._fusion import WeightedSum as WeightedSum
+from crossmodal_jax.nn._fusion_gates import AttentionalFeature as AttentionalFeature
+from crossmodal_jax.nn._fusion_gates import AttentionWeighted as AttentionWeighted
+from crossmodal_jax.nn._fusion_gates import ChannelGate as ChannelGate
+from crossmodal_jax.nn._fusion_gates import DeepSets as DeepSets
+from crossmodal_jax.nn._fusion_gates import Film as Film
 from crossmodal_jax.nn._projection import Projection as Projection
 from crossmodal_jax.nn._two_tower import TwoTower as TwoTower
