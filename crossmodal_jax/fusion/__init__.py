@@ -1,13 +1,34 @@
 """Fusion operators F(X): many modalities, any of them absent, into one representation."""
 
 from crossmodal_jax.fusion._concat import concat as concat
+from crossmodal_jax.fusion._evidential import Opinion as Opinion
+from crossmodal_jax.fusion._evidential import evidential as evidential
+from crossmodal_jax.fusion._evidential import opinion as opinion
+from crossmodal_jax.fusion._experts import mixture_of_experts as mixture_of_experts
+from crossmodal_jax.fusion._experts import mopoe as mopoe
+from crossmodal_jax.fusion._experts import product_of_experts as product_of_experts
 from crossmodal_jax.fusion._gated import GatedWeights as GatedWeights
 from crossmodal_jax.fusion._gated import gated as gated
 from crossmodal_jax.fusion._gated import gated_weights as gated_weights
 from crossmodal_jax.fusion._gated import init_gated as init_gated
+from crossmodal_jax.fusion._gaussian import Gaussian as Gaussian
+from crossmodal_jax.fusion._gaussian import GaussianMixture as GaussianMixture
+from crossmodal_jax.fusion._gaussian import mixture_log_density as mixture_log_density
+from crossmodal_jax.fusion._gaussian import mixture_moments as mixture_moments
+from crossmodal_jax.fusion._gaussian import sample_gaussian as sample_gaussian
+from crossmodal_jax.fusion._gaussian import sample_mixture as sample_mixture
+from crossmodal_jax.fusion._late import late_mean as late_mean
+from crossmodal_jax.fusion._late import late_product as late_product
+from crossmodal_jax.fusion._late import late_vote as late_vote
 from crossmodal_jax.fusion._mean import mean as mean
 from crossmodal_jax.fusion._operator import OPERATORS as OPERATORS
 from crossmodal_jax.fusion._operator import Operator as Operator
+from crossmodal_jax.fusion._stacking import StackingWeights as StackingWeights
+from crossmodal_jax.fusion._stacking import init_stacking as init_stacking
+from crossmodal_jax.fusion._stacking import stacking as stacking
+from crossmodal_jax.fusion._vcdn import VcdnWeights as VcdnWeights
+from crossmodal_jax.fusion._vcdn import init_vcdn as init_vcdn
+from crossmodal_jax.fusion._vcdn import vcdn as vcdn
 from crossmodal_jax.fusion._weighted import WeightedSumWeights as WeightedSumWeights
 from crossmodal_jax.fusion._weighted import init_weighted_sum as init_weighted_sum
 from crossmodal_jax.fusion._weighted import weighted_sum as weighted_sum

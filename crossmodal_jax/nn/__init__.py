@@ -3,5 +3,7 @@
 from crossmodal_jax.nn._encoder import MLPEncoder as MLPEncoder
 from crossmodal_jax.nn._fusion import Gated as Gated
 from crossmodal_jax.nn._fusion import WeightedSum as WeightedSum
+from crossmodal_jax.nn._fusion_decisions import Stacking as Stacking
+from crossmodal_jax.nn._fusion_decisions import Vcdn as Vcdn
 from crossmodal_jax.nn._projection import Projection as Projection
 from crossmodal_jax.nn._two_tower import TwoTower as TwoTower
