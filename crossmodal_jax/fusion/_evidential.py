@@ -49,11 +49,10 @@ def opinion(evidence: Float[ArrayLike, "*batch k"]) -> Opinion:
     """
     evidence = jnp.asarray(evidence)
     wide = evidence.astype(np.promote_types(evidence.dtype, np.float32))
-    # A common factor of masses cancels; divided out first, large evidence adds up to no inf.
-    scale = jax.lax.stop_gradient(jnp.maximum(jnp.max(wide, axis=-1, keepdims=True), 1))
-    masses, unknown = wide / scale, wide.shape[-1] / scale
-    total = jnp.sum(masses, axis=-1, keepdims=True) + unknown
-    belief, uncertainty = masses / total, jnp.squeeze(unknown / total, axis=-1)
+    # S / K, which does not overflow where S would.
+    shares = wide / wide.shape[-1]
+    total = jnp.sum(shares, axis=-1, keepdims=True) + 1
+    belief, uncertainty = shares / total, jnp.squeeze(1 / total, axis=-1)
     return Opinion(belief.astype(evidence.dtype), uncertainty.astype(evidence.dtype))
 
 
@@ -72,8 +71,8 @@ def evidential(
 
     e = K (Πᵢ (1 + eᵢ / K) − 1), which for two is e₁ + e₂ + e₁e₂ / K.
 
-    Evidence that exceeds the largest number of the dtype is scaled down, all classes by one
-    factor: beliefs keep their ratios, and the uncertainty is close to 0 anyway.
+    Evidence too large for the dtype is scaled down, all classes by one factor: beliefs keep their
+    ratios, and the uncertainty is close to 0 anyway.
 
     Absence: An absent modality is the vacuous opinion u = 1, that is evidence 0, which changes
     nothing. Where nothing is present the evidence is 0.
@@ -110,10 +109,12 @@ def evidential(
     """
     evidence, _ = stack_inputs("evidential", xs, present)
     dtype, classes = evidence.dtype, evidence.shape[-1]
-    wide = evidence.astype(np.promote_types(dtype, np.float32))
+    wide = np.promote_types(dtype, np.float32)
     # log Πᵢ (1 + eᵢ / K) = log Πᵢ (bᵢ + uᵢ) / uᵢ for each class.
-    gain = jnp.sum(jnp.log1p(wide / classes), axis=-2)
-    limit = math.log(float(jnp.finfo(dtype).max)) - math.log(classes) - 0.01
+    gain = jnp.sum(jnp.log1p(evidence.astype(wide) / classes), axis=-2)
+    # Sums of the result and reciprocals of those are to stay normal numbers, too.
+    largest = min(float(jnp.finfo(dtype).max), float(jnp.finfo(wide).max) / 16)
+    limit = math.log(largest / classes)
     excess = jax.lax.stop_gradient(jnp.maximum(jnp.max(gain, axis=-1, keepdims=True) - limit, 0))
     # (exp(gain) − 1) exp(−excess), without the cancellation and without an overflow.
     grown = -jnp.expm1(-gain) * jnp.exp(gain - excess)
