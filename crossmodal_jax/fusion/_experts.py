@@ -70,7 +70,7 @@ def mixture_of_experts(
 ) -> GaussianMixture:
     """Even mixture of the Gaussian experts that are present.
 
-    p(z) = 1/|S| Σ_{i ∈ S} N(z; μᵢ, σᵢ²), where S are the present modalities.
+    p(z) = 1/n Σ_{i ∈ S} N(z; μᵢ, σᵢ²), where S are the n present modalities.
 
     Absence: An absent expert has weight 0, that is log-weight −inf, and stands in its place as
     N(0, 1). Where nothing is present all components have equal weight, and so the mixture is the
@@ -119,7 +119,7 @@ def mopoe(
 ) -> GaussianMixture:
     """Mixture of products of experts: an even mixture over all subsets of the modalities.
 
-    p(z) = 1/(2^|S| − 1) Σ_{∅ ≠ A ⊆ S} PoE_A(z), where S are the present modalities and PoE_A is
+    p(z) = 1/(2ⁿ − 1) Σ_{∅ ≠ A ⊆ S} PoE_A(z), where S are the n present modalities and PoE_A is
     `product_of_experts` of those in A. Component j − 1 belongs to the subset that the bits of
     j = 1 … 2^M − 1 spell, modality 0 being the lowest. For M = 1 it is the product of that expert
     and the prior, or with `prior=False` that expert itself.
