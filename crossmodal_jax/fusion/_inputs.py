@@ -30,6 +30,20 @@ def clean_inputs(
     return tuple(numerics.zero_absent(x, mask[..., m]) for m, x in enumerate(xs)), mask
 
 
+def stack_inputs(
+    name: str, xs: Sequence[ArrayLike], present: ArrayLike | None
+) -> tuple[Float[Array, "*batch m d"], Bool[Array, "*batch m"]]:
+    """Returns modalities of one width as one array, cleaned as by `clean_inputs`, and presence."""
+    arrays, mask = clean_inputs(name, xs, present)
+    widths = [x.shape[-1] for x in arrays]
+    if len(set(widths)) > 1:
+        raise ValueError(
+            f"{name}: all modalities must have one width d, got {widths}; "
+            "map them into one space first."
+        )
+    return jnp.stack(arrays, axis=-2), mask
+
+
 def check_kernels(name: str, xs: Sequence[Array], kernels: Sequence[Array]) -> None:
     """Raises a ValueError unless there is one kernel [d_m, dim] for each modality [*batch, d_m]."""
     widths = tuple(x.shape[-1] for x in xs)

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._inputs import clean_inputs
+from crossmodal_jax.fusion._inputs import stack_inputs
 
 
 def mean(
@@ -40,11 +39,5 @@ def mean(
       >>> print(mean(xs, present=jnp.array([True, False])))
       [1. 3.]
     """
-    xs, mask = clean_inputs("mean", xs, present)
-    widths = [x.shape[-1] for x in xs]
-    if len(set(widths)) > 1:
-        raise ValueError(
-            f"mean: all modalities must have one width d, got {widths}; "
-            "map them into one space first, or use weighted_sum."
-        )
-    return numerics.masked_mean(jnp.stack(xs, axis=-2), mask[..., None], axis=-2)
+    stacked, mask = stack_inputs("mean", xs, present)
+    return numerics.masked_mean(stacked, mask[..., None], axis=-2)

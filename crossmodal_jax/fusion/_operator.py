@@ -13,9 +13,20 @@ from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
 from crossmodal_jax.fusion._concat import concat
 from crossmodal_jax.fusion._deep_sets import deep_sets, init_deep_sets
 from crossmodal_jax.fusion._film import film, init_film
+from crossmodal_jax.fusion._evidential import evidential
+from crossmodal_jax.fusion._experts import (
+    mixture_of_experts,
+    mopoe,
+    over_arrays,
+    product_of_experts,
+)
 from crossmodal_jax.fusion._gated import gated, init_gated
+from crossmodal_jax.fusion._gaussian import Gaussian, GaussianMixture
 from crossmodal_jax.fusion._inputs import check_dims
+from crossmodal_jax.fusion._late import late_mean, late_product, late_vote
 from crossmodal_jax.fusion._mean import mean
+from crossmodal_jax.fusion._stacking import init_stacking, stacking
+from crossmodal_jax.fusion._vcdn import init_vcdn, vcdn
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 
@@ -68,6 +79,11 @@ def _without_weights(name: str, function: Callable[..., Array], kind: str = "vec
     return Operator(init, apply, kind)
 
 
+def _of_experts(name: str, function: Callable[..., Gaussian | GaussianMixture]) -> Operator:
+    """Returns the operator that takes and gives Gaussians as arrays."""
+    return _without_weights(name, over_arrays(name, function), "distributions")
+
+
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
         "mean": _without_weights("mean", mean),
@@ -79,6 +95,15 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "film": Operator(init_film, film),
         "channel_gate": Operator(init_channel_gate, channel_gate),
         "attentional_feature": Operator(init_attentional_feature, attentional_feature),
+        "product_of_experts": _of_experts("product_of_experts", product_of_experts),
+        "mixture_of_experts": _of_experts("mixture_of_experts", mixture_of_experts),
+        "mopoe": _of_experts("mopoe", mopoe),
+        "late_mean": _without_weights("late_mean", late_mean, "decisions"),
+        "late_product": _without_weights("late_product", late_product, "decisions"),
+        "late_vote": _without_weights("late_vote", late_vote, "decisions"),
+        "evidential": _without_weights("evidential", evidential, "decisions"),
+        "stacking": Operator(init_stacking, stacking, "decisions"),
+        "vcdn": Operator(init_vcdn, vcdn, "decisions"),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""

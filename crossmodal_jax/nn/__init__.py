@@ -8,5 +8,7 @@ from crossmodal_jax.nn._fusion_gates import AttentionWeighted as AttentionWeight
 from crossmodal_jax.nn._fusion_gates import ChannelGate as ChannelGate
 from crossmodal_jax.nn._fusion_gates import DeepSets as DeepSets
 from crossmodal_jax.nn._fusion_gates import Film as Film
+from crossmodal_jax.nn._fusion_decisions import Stacking as Stacking
+from crossmodal_jax.nn._fusion_decisions import Vcdn as Vcdn
 from crossmodal_jax.nn._projection import Projection as Projection
 from crossmodal_jax.nn._two_tower import TwoTower as TwoTower
