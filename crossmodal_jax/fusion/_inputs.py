@@ -50,6 +50,16 @@ def check_dims(name: str, dims: Sequence[int], dim: int) -> None:
         )
 
 
+def check_positive(name: str, **counts: int) -> None:
+    """Raises a ValueError unless all `counts` are at least 1."""
+    for argument, count in counts.items():
+        if count < 1:
+            raise ValueError(
+                f"{name}: `{argument}` must be at least 1, got {count}; "
+                "leave it out for the default."
+            )
+
+
 def _common_dtype(xs: Sequence[Array]) -> jnp.dtype:
     # A user may forbid implicit promotion; this one is explicit.
     with jax.numpy_dtype_promotion("standard"):

@@ -10,7 +10,14 @@ from crossmodal_jax._typing import ArrayLike, PyTree
 from crossmodal_jax.fusion._concat import concat
 from crossmodal_jax.fusion._gated import gated, init_gated
 from crossmodal_jax.fusion._inputs import check_dims
+from crossmodal_jax.fusion._low_rank import init_low_rank, low_rank
 from crossmodal_jax.fusion._mean import mean
+from crossmodal_jax.fusion._multiplicative_interaction import (
+    init_multiplicative_interaction,
+    multiplicative_interaction,
+)
+from crossmodal_jax.fusion._polynomial import init_polynomial, polynomial
+from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion, tensor_fusion
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 
@@ -69,6 +76,12 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "concat": _without_weights("concat", concat),
         "weighted_sum": Operator(init_weighted_sum, weighted_sum),
         "gated": Operator(init_gated, gated),
+        "multiplicative_interaction": Operator(
+            init_multiplicative_interaction, multiplicative_interaction
+        ),
+        "tensor_fusion": Operator(init_tensor_fusion, tensor_fusion),
+        "low_rank": Operator(init_low_rank, low_rank),
+        "polynomial": Operator(init_polynomial, polynomial),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""

@@ -3,5 +3,11 @@
 from crossmodal_jax.nn._encoder import MLPEncoder as MLPEncoder
 from crossmodal_jax.nn._fusion import Gated as Gated
 from crossmodal_jax.nn._fusion import WeightedSum as WeightedSum
+from crossmodal_jax.nn._fusion_products import LowRank as LowRank
+from crossmodal_jax.nn._fusion_products import (
+    MultiplicativeInteraction as MultiplicativeInteraction,
+)
+from crossmodal_jax.nn._fusion_products import Polynomial as Polynomial
+from crossmodal_jax.nn._fusion_products import TensorFusion as TensorFusion
 from crossmodal_jax.nn._projection import Projection as Projection
 from crossmodal_jax.nn._two_tower import TwoTower as TwoTower
