@@ -67,3 +67,11 @@ def test_no_rank_is_refused():
         ValueError, match=r"^init_low_rank: `rank` must be at least 1, got 0; .+\.$"
     ):
         fusion.init_low_rank(jax.random.key(0), (3, 4), 2, rank=0)
+
+
+def test_weights_for_other_widths_are_refused(no_jaxtyping):
+    weights = fusion.init_low_rank(jax.random.key(0), (3, 4), 2)
+    xs = [np.ones((2, 3), np.float32), np.ones((2, 5), np.float32)]
+    message = r"^low_rank: `weights` must have one kernel .* width \[3, 5\]; .+\.$"
+    with pytest.raises(ValueError, match=message):
+        fusion.low_rank(xs, weights)

@@ -109,3 +109,13 @@ def test_other_forms_are_refused():
         message = rf"form '{form}' must have a second modality to scale, got dims=\(3,\); .+\.$"
         with pytest.raises(ValueError, match=message):
             init(jax.random.key(0), (3,), 2, form=form)
+
+
+def test_weights_for_other_widths_are_refused(no_jaxtyping):
+    weights = fusion.init_multiplicative_interaction(jax.random.key(0), (3, 4), 2)
+    xs = [np.ones((2, 3), np.float32), np.ones((2, 5), np.float32)]
+    message = (
+        r"^multiplicative_interaction: `weights` must have one kernel .* width \[3, 5\]; .+\.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        fusion.multiplicative_interaction(xs, weights)

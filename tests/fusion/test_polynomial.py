@@ -84,3 +84,11 @@ def test_nothing_to_multiply_is_refused(option):
     message = rf"^init_polynomial: `{option}` must be at least 1, got 0; .+\.$"
     with pytest.raises(ValueError, match=message):
         fusion.init_polynomial(jax.random.key(0), (3, 4), 2, **{option: 0})
+
+
+def test_weights_for_other_widths_are_refused(no_jaxtyping):
+    weights = fusion.init_polynomial(jax.random.key(0), (3, 4), 2)
+    xs = [np.ones((2, 3), np.float32), np.ones((2, 5), np.float32)]
+    message = r"^polynomial: `weights` must have one kernel .* width \[3, 5\]; .+\.$"
+    with pytest.raises(ValueError, match=message):
+        fusion.polynomial(xs, weights)
