@@ -147,10 +147,11 @@ def multiplicative_interaction(
     result is b.
 
     Cost: in the matrix form dim · (Σ_{i<j} dᵢ dⱼ + Σ dᵢ + 1) weights and twice as many FLOPs per
-    sample. Temporaries do not grow with the batch, in the gradient either: rows are taken in
-    chunks of at most 32 MiB, and made anew backward. Under `jax.vmap` this holds for each mapped
-    sample; give the batch as axes of `xs` instead. The vector form has dim · (Σ dᵢ + d₁ + 2)
-    weights, the scalar form dim · (Σ dᵢ + 1) + d₁ + 1, and both twice as many FLOPs.
+    sample. Of temporaries there are those of one chunk of rows, at most 32 MiB and made anew for
+    the gradient, and copies of the inputs and the result. Under `jax.vmap` a mapped sample is a
+    batch of its own: give large batches as axes of `xs` instead. The vector form has
+    dim · (Σ dᵢ + d₁ + 2) weights, the scalar form dim · (Σ dᵢ + 1) + d₁ + 1, and both about twice
+    as many FLOPs.
 
     Choose it, in the matrix form, when pairs of features matter and widths are moderate; the
     vector form when one modality is the context in which the others are read; the scalar form

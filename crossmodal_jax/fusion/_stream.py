@@ -22,7 +22,7 @@ def stream(
     """Returns `function(xs)`, computed in chunks of rows if there are many.
 
     `function` treats every row by itself and makes about `size` numbers on the way for each. They
-    are made anew for the gradient, so that no more than one chunk of them exists at any time.
+    are made anew for the gradient, so that those of one chunk are all that ever exist.
     """
     batch = xs[0].shape[:-1]
     rows = math.prod(batch)

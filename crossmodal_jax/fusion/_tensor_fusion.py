@@ -88,10 +88,10 @@ def tensor_fusion(
     and those of the others stay. Where nothing is present, the result is the first row of W
     plus b.
 
-    Cost: Π (dᵢ + 1) · dim + dim weights and 2 · Π (dᵢ + 1) · dim FLOPs per sample. Temporaries
-    do not grow with the batch, in the gradient either: rows are taken in chunks of at most
-    32 MiB, and made anew backward. Under `jax.vmap` this holds for each mapped sample; give
-    the batch as axes of `xs` instead.
+    Cost: Π (dᵢ + 1) · dim + dim weights and 2 · Π (dᵢ + 1) · dim FLOPs per sample. Of temporaries
+    there are those of one chunk of rows, at most 32 MiB and made anew for the gradient, and copies
+    of the inputs and the result. Under `jax.vmap` a mapped sample is a batch of its own: give
+    large batches as axes of `xs` instead.
 
     Choose it when modalities are few and narrow, say three of up to 64 features, and which of
     them interact is unknown. Else `low_rank` has the same products with far fewer weights.

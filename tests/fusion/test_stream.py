@@ -56,8 +56,8 @@ def test_chunks_change_nothing(name, batch, x64, monkeypatch):
 
 @streamed
 @pytest.mark.parametrize("rows", [65_536, 65_537])
-def test_temporaries_of_the_gradient_do_not_grow_with_the_batch(name, rows):
-    # Whole, the products of one row of features would take 1.1 GB and more.
+def test_temporaries_of_the_gradient_are_those_of_a_chunk(name, rows):
+    # Made for all rows at once, the products of features would take 1.1 GB.
     dims, dim = (64, 64), 64
     operator = fusion.OPERATORS[name]
     weights = jax.eval_shape(
