@@ -44,7 +44,22 @@ from crossmodal_jax.fusion._gaussian import sample_mixture as sample_mixture
 from crossmodal_jax.fusion._late import late_mean as late_mean
 from crossmodal_jax.fusion._late import late_product as late_product
 from crossmodal_jax.fusion._late import late_vote as late_vote
+from crossmodal_jax.fusion._low_rank import LowRankWeights as LowRankWeights
+from crossmodal_jax.fusion._low_rank import init_low_rank as init_low_rank
+from crossmodal_jax.fusion._low_rank import low_rank as low_rank
 from crossmodal_jax.fusion._mean import mean as mean
+from crossmodal_jax.fusion._multiplicative_interaction import (
+    MatrixInteractionWeights as MatrixInteractionWeights,
+)
+from crossmodal_jax.fusion._multiplicative_interaction import (
+    VectorInteractionWeights as VectorInteractionWeights,
+)
+from crossmodal_jax.fusion._multiplicative_interaction import (
+    init_multiplicative_interaction as init_multiplicative_interaction,
+)
+from crossmodal_jax.fusion._multiplicative_interaction import (
+    multiplicative_interaction as multiplicative_interaction,
+)
 from crossmodal_jax.fusion._operator import OPERATORS as OPERATORS
 from crossmodal_jax.fusion._operator import Operator as Operator
 from crossmodal_jax.fusion._stacking import StackingWeights as StackingWeights
@@ -53,6 +68,13 @@ from crossmodal_jax.fusion._stacking import stacking as stacking
 from crossmodal_jax.fusion._vcdn import VcdnWeights as VcdnWeights
 from crossmodal_jax.fusion._vcdn import init_vcdn as init_vcdn
 from crossmodal_jax.fusion._vcdn import vcdn as vcdn
+from crossmodal_jax.fusion._polynomial import PolynomialWeights as PolynomialWeights
+from crossmodal_jax.fusion._polynomial import init_polynomial as init_polynomial
+from crossmodal_jax.fusion._polynomial import polynomial as polynomial
+from crossmodal_jax.fusion._tensor_fusion import TensorFusionWeights as TensorFusionWeights
+from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion as init_tensor_fusion
+from crossmodal_jax.fusion._tensor_fusion import outer_product as outer_product
+from crossmodal_jax.fusion._tensor_fusion import tensor_fusion as tensor_fusion
 from crossmodal_jax.fusion._weighted import WeightedSumWeights as WeightedSumWeights
 from crossmodal_jax.fusion._weighted import init_weighted_sum as init_weighted_sum
 from crossmodal_jax.fusion._weighted import weighted_sum as weighted_sum

@@ -13,7 +13,7 @@ from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.fusion._inputs import (
     check_dims,
     check_kernels,
-    check_sizes,
+    check_positive,
     clean_inputs,
     linear,
     mix,
@@ -80,7 +80,7 @@ def init_attentional_feature(
     """
     check_dims("attentional_feature", dims, dim)
     hidden = max(dim // _REDUCTION, 8) if hidden is None else hidden
-    check_sizes("attentional_feature", iterations=iterations, hidden=hidden)
+    check_positive("init_attentional_feature", iterations=iterations, hidden=hidden)
     num = len(dims)
     *keys, down_key, up_key = jax.random.split(key, num + 2)
     # The sum of the modalities comes first; then their mixtures, of variance 1/√M.

@@ -11,7 +11,7 @@ from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.fusion._inputs import (
     check_dims,
     check_kernels,
-    check_sizes,
+    check_positive,
     clean_inputs,
     condition,
     linear,
@@ -68,7 +68,7 @@ def init_channel_gate(
     """
     check_dims("channel_gate", dims, dim)
     hidden = max(dim // _REDUCTION, 8) if hidden is None else hidden
-    check_sizes("channel_gate", hidden=hidden)
+    check_positive("init_channel_gate", hidden=hidden)
     first, *others = dims
     *keys, excite_key = jax.random.split(key, len(dims) + 1)
     gain = max(len(others), 1) ** -0.5

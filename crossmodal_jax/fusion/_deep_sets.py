@@ -13,7 +13,7 @@ from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.fusion._inputs import (
     check_dims,
     check_kernels,
-    check_sizes,
+    check_positive,
     clean_inputs,
     linear,
     scaled_normal,
@@ -77,7 +77,7 @@ def init_deep_sets(
     """
     check_dims("deep_sets", dims, dim)
     hidden = dim if hidden is None else hidden
-    check_sizes("deep_sets", hidden=hidden)
+    check_positive("init_deep_sets", hidden=hidden)
     *keys, phi_key, in_key, out_key = jax.random.split(key, len(dims) + 3)
     return DeepSetsWeights(
         kernels=tuple(scaled_normal(keys[m], (d, hidden), _IN_GAIN) for m, d in enumerate(dims)),

@@ -65,14 +65,14 @@ def check_dims(name: str, dims: Sequence[int], dim: int) -> None:
         )
 
 
-def check_sizes(name: str, **sizes: int) -> None:
-    """Raises a ValueError unless the named options of an `init_` are positive."""
-    if min(sizes.values()) < 1:
-        names = " and ".join(f"`{key}`" for key in sizes)
-        got = " and ".join(f"{key}={size}" for key, size in sizes.items())
-        raise ValueError(
-            f"init_{name}: {names} must be positive, got {got}; leave it out for the default."
-        )
+def check_positive(name: str, **counts: int) -> None:
+    """Raises a ValueError unless all `counts` are at least 1."""
+    for argument, count in counts.items():
+        if count < 1:
+            raise ValueError(
+                f"{name}: `{argument}` must be at least 1, got {count}; "
+                "leave it out for the default."
+            )
 
 
 def _common_dtype(xs: Sequence[Array]) -> jnp.dtype:

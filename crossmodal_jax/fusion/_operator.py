@@ -27,6 +27,14 @@ from crossmodal_jax.fusion._late import late_mean, late_product, late_vote
 from crossmodal_jax.fusion._mean import mean
 from crossmodal_jax.fusion._stacking import init_stacking, stacking
 from crossmodal_jax.fusion._vcdn import init_vcdn, vcdn
+from crossmodal_jax.fusion._low_rank import init_low_rank, low_rank
+from crossmodal_jax.fusion._mean import mean
+from crossmodal_jax.fusion._multiplicative_interaction import (
+    init_multiplicative_interaction,
+    multiplicative_interaction,
+)
+from crossmodal_jax.fusion._polynomial import init_polynomial, polynomial
+from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion, tensor_fusion
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 
@@ -104,6 +112,12 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "evidential": _without_weights("evidential", evidential, "decisions"),
         "stacking": Operator(init_stacking, stacking, "decisions"),
         "vcdn": Operator(init_vcdn, vcdn, "decisions"),
+        "multiplicative_interaction": Operator(
+            init_multiplicative_interaction, multiplicative_interaction
+        ),
+        "tensor_fusion": Operator(init_tensor_fusion, tensor_fusion),
+        "low_rank": Operator(init_low_rank, low_rank),
+        "polynomial": Operator(init_polynomial, polynomial),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""

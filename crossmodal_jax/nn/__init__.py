@@ -10,5 +10,11 @@ from crossmodal_jax.nn._fusion_gates import DeepSets as DeepSets
 from crossmodal_jax.nn._fusion_gates import Film as Film
 from crossmodal_jax.nn._fusion_decisions import Stacking as Stacking
 from crossmodal_jax.nn._fusion_decisions import Vcdn as Vcdn
+from crossmodal_jax.nn._fusion_products import LowRank as LowRank
+from crossmodal_jax.nn._fusion_products import (
+    MultiplicativeInteraction as MultiplicativeInteraction,
+)
+from crossmodal_jax.nn._fusion_products import Polynomial as Polynomial
+from crossmodal_jax.nn._fusion_products import TensorFusion as TensorFusion
 from crossmodal_jax.nn._projection import Projection as Projection
 from crossmodal_jax.nn._two_tower import TwoTower as TwoTower

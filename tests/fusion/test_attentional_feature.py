@@ -93,7 +93,7 @@ def test_widths_iterations_and_their_errors(no_jaxtyping):
     leaves = jax.tree.leaves(init(4, iterations=2))
     # No array twice: a training step that donates its weights could not give it away twice.
     assert len({id(leaf) for leaf in leaves}) == len(leaves) == 2 + 4 * 2
-    message = r"^init_attentional_feature: `iterations` and `hidden` must be positive, got .+; .+"
+    message = r"^init_attentional_feature: `(iterations|hidden)` must be at least 1, got 0; .+"
     for options in ({"iterations": 0}, {"hidden": 0}):
         with pytest.raises(ValueError, match=message):
             init(4, **options)
