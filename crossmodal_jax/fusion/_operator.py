@@ -7,6 +7,7 @@ from typing import NamedTuple
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike, PyTree
+from crossmodal_jax.fusion._bilinear_attention import bilinear_attention, init_bilinear_attention
 from crossmodal_jax.fusion._concat import concat
 from crossmodal_jax.fusion._gated import gated, init_gated
 from crossmodal_jax.fusion._inputs import check_dims
@@ -69,6 +70,7 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "concat": _without_weights("concat", concat),
         "weighted_sum": Operator(init_weighted_sum, weighted_sum),
         "gated": Operator(init_gated, gated),
+        "bilinear_attention": Operator(init_bilinear_attention, bilinear_attention, "tokens"),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""
