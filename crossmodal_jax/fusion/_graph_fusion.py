@@ -210,7 +210,7 @@ def knn_adjacency(
         )
     keep = check_where("knn_adjacency", where, x.shape[:1])
     n, dtype = x.shape[0], x.dtype
-    x = numerics.zero_absent(jax.lax.stop_gradient(x), keep)
+    x = numerics.zero_absent(x, keep)
     x = x.astype(np.promote_types(dtype, jnp.float32))
     if metric == "cosine":
         x = numerics.normalize(x)
