@@ -12,10 +12,10 @@ NOISE = ((3.0, 0.3), (0.3, 3.0))  # the last layer of one and the first of the o
 
 def make_data(key, n=512):
     """Features of one hidden vector through four layers; a third of the entries are missing."""
-    keys = jax.random.split(key, 3)
-    hidden = jax.random.normal(keys[0], (n, 6))
-    noise = jax.random.normal(keys[1], (2, 2, n, 6))
-    present = jax.random.bernoulli(keys[2], 0.67, (n, 2))
+    hidden_key, noise_key, present_key = jax.random.split(key, 3)
+    hidden = jax.random.normal(hidden_key, (n, 6))
+    noise = jax.random.normal(noise_key, (2, 2, n, 6))
+    present = jax.random.bernoulli(present_key, 0.67, (n, 2))
     features = [[hidden + NOISE[m][a] * noise[m, a] for a in range(2)] for m in range(2)]
     return features, present, hidden[:, 0] + hidden[:, 1] > 0
 
@@ -53,8 +53,7 @@ def main():
     # Layer by layer: extend the best cell by every layer, keep what is better.
     deeper = (train_cell((*best[1], layer), train, valid) for layer in space)
     score, layers, accuracy = max((best, *deeper), key=lambda candidate: candidate[0])
-    cell = [layer.features for layer in layers]
-    print(f"cell {cell}: validation {score:.3f}, test accuracy {accuracy(test):.3f}")
+    print(f"cell {[x.features for x in layers]} ({score:.3f}): test accuracy {accuracy(test):.3f}")
 
 
 if __name__ == "__main__":

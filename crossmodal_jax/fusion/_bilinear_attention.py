@@ -110,8 +110,8 @@ def bilinear_attention(
     the authors' network has biases, ramps and dropout in them.
 
     Absence: an absent modality, or one without tokens, is a single token all of whose projections
-    are ones, the neutral factor: what is left is attention pooling of the present one, with F₀ = 0
-    if it is the second. All absent: zeros.
+    (XU and F_g U′_g, or YV and YV′_g) are ones, the neutral factor: what is left is attention
+    pooling of the present one, with F₀ = 0 if it is the second. All absent: zeros.
 
     Cost: d_a·dim + (d_a + d_b)·r + g·r·(1 + 2 dim + d_b) weights. Forward, a sample takes about
     2 t_a (d_a·dim + d_a·r + g·r·dim) + 2 t_b d_b (r + g·r) + 4 g·r·t_a·t_b FLOPs; temporaries are

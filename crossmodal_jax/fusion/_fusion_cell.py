@@ -177,13 +177,13 @@ def fusion_cell(
             f"{len(weights.kernels)} and {len(weights.biases)} for {len(layers)} layers; "
             "make them with init_fusion_cell(key, dims, dim, layers=layers)."
         )
-    h: Array | None = None
+    previous: list[Array] = []
     for layer, kernel, bias in zip(layers, weights.kernels, weights.biases, strict=True):
         chosen = [arrays[a] for arrays, a in zip(features, layer.features, strict=True)]
         xs, mask = clean_inputs("fusion_cell", chosen, present)
         dtype = xs[0].dtype
-        rest = [] if h is None else [h.astype(dtype)]
-        joint = jnp.concatenate([*xs, mask.astype(dtype), *rest], axis=-1)
+        parts = [*xs, mask, *previous]
+        joint = jnp.concatenate([part.astype(dtype) for part in parts], axis=-1)
         if kernel.shape[0] != joint.shape[-1]:
             raise ValueError(
                 "fusion_cell: `weights` must have kernels [Σ d_m + m (+ dim), dim] for the chosen "
@@ -191,8 +191,9 @@ def fusion_cell(
                 "make them with init_fusion_cell(key, dims, dim, layers=layers)."
             )
         hidden = linear(joint, kernel)
-        h = _ACTIVATIONS[layer.activation](hidden + bias.astype(hidden.dtype)).astype(dtype)
-    return h
+        hidden = _ACTIVATIONS[layer.activation](hidden + bias.astype(hidden.dtype))
+        previous = [hidden.astype(dtype)]
+    return previous[0]
 
 
 def _check_layers(name: str, num_features: Sequence[int], layers: Sequence[CellLayer]) -> None:
