@@ -31,6 +31,22 @@ from crossmodal_jax.fusion._evidential import opinion as opinion
 from crossmodal_jax.fusion._experts import mixture_of_experts as mixture_of_experts
 from crossmodal_jax.fusion._experts import mopoe as mopoe
 from crossmodal_jax.fusion._experts import product_of_experts as product_of_experts
+from crossmodal_jax.fusion._bilinear_attention import (
+    BilinearAttentionWeights as BilinearAttentionWeights,
+)
+from crossmodal_jax.fusion._bilinear_attention import bilinear_attention as bilinear_attention
+from crossmodal_jax.fusion._bilinear_attention import (
+    bilinear_attention_map as bilinear_attention_map,
+)
+from crossmodal_jax.fusion._bilinear_attention import (
+    init_bilinear_attention as init_bilinear_attention,
+)
+from crossmodal_jax.fusion._concat import concat as concat
+from crossmodal_jax.fusion._fusion_cell import CellLayer as CellLayer
+from crossmodal_jax.fusion._fusion_cell import FusionCellWeights as FusionCellWeights
+from crossmodal_jax.fusion._fusion_cell import fusion_cell as fusion_cell
+from crossmodal_jax.fusion._fusion_cell import fusion_search_space as fusion_search_space
+from crossmodal_jax.fusion._fusion_cell import init_fusion_cell as init_fusion_cell
 from crossmodal_jax.fusion._gated import GatedWeights as GatedWeights
 from crossmodal_jax.fusion._gated import gated as gated
 from crossmodal_jax.fusion._gated import gated_weights as gated_weights
@@ -47,6 +63,10 @@ from crossmodal_jax.fusion._late import late_vote as late_vote
 from crossmodal_jax.fusion._low_rank import LowRankWeights as LowRankWeights
 from crossmodal_jax.fusion._low_rank import init_low_rank as init_low_rank
 from crossmodal_jax.fusion._low_rank import low_rank as low_rank
+from crossmodal_jax.fusion._graph_fusion import GraphFusionWeights as GraphFusionWeights
+from crossmodal_jax.fusion._graph_fusion import graph_fusion as graph_fusion
+from crossmodal_jax.fusion._graph_fusion import init_graph_fusion as init_graph_fusion
+from crossmodal_jax.fusion._graph_fusion import knn_adjacency as knn_adjacency
 from crossmodal_jax.fusion._mean import mean as mean
 from crossmodal_jax.fusion._multiplicative_interaction import (
     MatrixInteractionWeights as MatrixInteractionWeights,

@@ -10,6 +10,7 @@ from crossmodal_jax._typing import ArrayLike, PyTree
 from crossmodal_jax.fusion._attention_weighted import attention_weighted, init_attention_weighted
 from crossmodal_jax.fusion._attentional_feature import attentional_feature, init_attentional_feature
 from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
+from crossmodal_jax.fusion._bilinear_attention import bilinear_attention, init_bilinear_attention
 from crossmodal_jax.fusion._concat import concat
 from crossmodal_jax.fusion._deep_sets import deep_sets, init_deep_sets
 from crossmodal_jax.fusion._film import film, init_film
@@ -118,6 +119,7 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "tensor_fusion": Operator(init_tensor_fusion, tensor_fusion),
         "low_rank": Operator(init_low_rank, low_rank),
         "polynomial": Operator(init_polynomial, polynomial),
+        "bilinear_attention": Operator(init_bilinear_attention, bilinear_attention, "tokens"),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""

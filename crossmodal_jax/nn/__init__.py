@@ -16,5 +16,8 @@ from crossmodal_jax.nn._fusion_products import (
 )
 from crossmodal_jax.nn._fusion_products import Polynomial as Polynomial
 from crossmodal_jax.nn._fusion_products import TensorFusion as TensorFusion
+from crossmodal_jax.nn._fusion_graph import BilinearAttention as BilinearAttention
+from crossmodal_jax.nn._fusion_graph import GraphFusion as GraphFusion
+from crossmodal_jax.nn._fusion_search import FusionCell as FusionCell
 from crossmodal_jax.nn._projection import Projection as Projection
 from crossmodal_jax.nn._two_tower import TwoTower as TwoTower
