@@ -15,22 +15,6 @@ from crossmodal_jax.fusion._attentional_feature import attentional_feature as at
 from crossmodal_jax.fusion._attentional_feature import (
     init_attentional_feature as init_attentional_feature,
 )
-from crossmodal_jax.fusion._channel_gate import ChannelGateWeights as ChannelGateWeights
-from crossmodal_jax.fusion._channel_gate import channel_gate as channel_gate
-from crossmodal_jax.fusion._channel_gate import init_channel_gate as init_channel_gate
-from crossmodal_jax.fusion._concat import concat as concat
-from crossmodal_jax.fusion._deep_sets import DeepSetsWeights as DeepSetsWeights
-from crossmodal_jax.fusion._deep_sets import deep_sets as deep_sets
-from crossmodal_jax.fusion._deep_sets import init_deep_sets as init_deep_sets
-from crossmodal_jax.fusion._film import FilmWeights as FilmWeights
-from crossmodal_jax.fusion._film import film as film
-from crossmodal_jax.fusion._film import init_film as init_film
-from crossmodal_jax.fusion._evidential import Opinion as Opinion
-from crossmodal_jax.fusion._evidential import evidential as evidential
-from crossmodal_jax.fusion._evidential import opinion as opinion
-from crossmodal_jax.fusion._experts import mixture_of_experts as mixture_of_experts
-from crossmodal_jax.fusion._experts import mopoe as mopoe
-from crossmodal_jax.fusion._experts import product_of_experts as product_of_experts
 from crossmodal_jax.fusion._bilinear_attention import (
     BilinearAttentionWeights as BilinearAttentionWeights,
 )
@@ -41,7 +25,22 @@ from crossmodal_jax.fusion._bilinear_attention import (
 from crossmodal_jax.fusion._bilinear_attention import (
     init_bilinear_attention as init_bilinear_attention,
 )
+from crossmodal_jax.fusion._channel_gate import ChannelGateWeights as ChannelGateWeights
+from crossmodal_jax.fusion._channel_gate import channel_gate as channel_gate
+from crossmodal_jax.fusion._channel_gate import init_channel_gate as init_channel_gate
 from crossmodal_jax.fusion._concat import concat as concat
+from crossmodal_jax.fusion._deep_sets import DeepSetsWeights as DeepSetsWeights
+from crossmodal_jax.fusion._deep_sets import deep_sets as deep_sets
+from crossmodal_jax.fusion._deep_sets import init_deep_sets as init_deep_sets
+from crossmodal_jax.fusion._evidential import Opinion as Opinion
+from crossmodal_jax.fusion._evidential import evidential as evidential
+from crossmodal_jax.fusion._evidential import opinion as opinion
+from crossmodal_jax.fusion._experts import mixture_of_experts as mixture_of_experts
+from crossmodal_jax.fusion._experts import mopoe as mopoe
+from crossmodal_jax.fusion._experts import product_of_experts as product_of_experts
+from crossmodal_jax.fusion._film import FilmWeights as FilmWeights
+from crossmodal_jax.fusion._film import film as film
+from crossmodal_jax.fusion._film import init_film as init_film
 from crossmodal_jax.fusion._fusion_cell import CellLayer as CellLayer
 from crossmodal_jax.fusion._fusion_cell import FusionCellWeights as FusionCellWeights
 from crossmodal_jax.fusion._fusion_cell import fusion_cell as fusion_cell
@@ -57,16 +56,16 @@ from crossmodal_jax.fusion._gaussian import mixture_log_density as mixture_log_d
 from crossmodal_jax.fusion._gaussian import mixture_moments as mixture_moments
 from crossmodal_jax.fusion._gaussian import sample_gaussian as sample_gaussian
 from crossmodal_jax.fusion._gaussian import sample_mixture as sample_mixture
+from crossmodal_jax.fusion._graph_fusion import GraphFusionWeights as GraphFusionWeights
+from crossmodal_jax.fusion._graph_fusion import graph_fusion as graph_fusion
+from crossmodal_jax.fusion._graph_fusion import init_graph_fusion as init_graph_fusion
+from crossmodal_jax.fusion._graph_fusion import knn_adjacency as knn_adjacency
 from crossmodal_jax.fusion._late import late_mean as late_mean
 from crossmodal_jax.fusion._late import late_product as late_product
 from crossmodal_jax.fusion._late import late_vote as late_vote
 from crossmodal_jax.fusion._low_rank import LowRankWeights as LowRankWeights
 from crossmodal_jax.fusion._low_rank import init_low_rank as init_low_rank
 from crossmodal_jax.fusion._low_rank import low_rank as low_rank
-from crossmodal_jax.fusion._graph_fusion import GraphFusionWeights as GraphFusionWeights
-from crossmodal_jax.fusion._graph_fusion import graph_fusion as graph_fusion
-from crossmodal_jax.fusion._graph_fusion import init_graph_fusion as init_graph_fusion
-from crossmodal_jax.fusion._graph_fusion import knn_adjacency as knn_adjacency
 from crossmodal_jax.fusion._mean import mean as mean
 from crossmodal_jax.fusion._multiplicative_interaction import (
     MatrixInteractionWeights as MatrixInteractionWeights,
@@ -82,19 +81,19 @@ from crossmodal_jax.fusion._multiplicative_interaction import (
 )
 from crossmodal_jax.fusion._operator import OPERATORS as OPERATORS
 from crossmodal_jax.fusion._operator import Operator as Operator
-from crossmodal_jax.fusion._stacking import StackingWeights as StackingWeights
-from crossmodal_jax.fusion._stacking import init_stacking as init_stacking
-from crossmodal_jax.fusion._stacking import stacking as stacking
-from crossmodal_jax.fusion._vcdn import VcdnWeights as VcdnWeights
-from crossmodal_jax.fusion._vcdn import init_vcdn as init_vcdn
-from crossmodal_jax.fusion._vcdn import vcdn as vcdn
 from crossmodal_jax.fusion._polynomial import PolynomialWeights as PolynomialWeights
 from crossmodal_jax.fusion._polynomial import init_polynomial as init_polynomial
 from crossmodal_jax.fusion._polynomial import polynomial as polynomial
+from crossmodal_jax.fusion._stacking import StackingWeights as StackingWeights
+from crossmodal_jax.fusion._stacking import init_stacking as init_stacking
+from crossmodal_jax.fusion._stacking import stacking as stacking
 from crossmodal_jax.fusion._tensor_fusion import TensorFusionWeights as TensorFusionWeights
 from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion as init_tensor_fusion
 from crossmodal_jax.fusion._tensor_fusion import outer_product as outer_product
 from crossmodal_jax.fusion._tensor_fusion import tensor_fusion as tensor_fusion
+from crossmodal_jax.fusion._vcdn import VcdnWeights as VcdnWeights
+from crossmodal_jax.fusion._vcdn import init_vcdn as init_vcdn
+from crossmodal_jax.fusion._vcdn import vcdn as vcdn
 from crossmodal_jax.fusion._weighted import WeightedSumWeights as WeightedSumWeights
 from crossmodal_jax.fusion._weighted import init_weighted_sum as init_weighted_sum
 from crossmodal_jax.fusion._weighted import weighted_sum as weighted_sum

@@ -9,11 +9,10 @@ from jaxtyping import Array, Bool, Float
 from crossmodal_jax._typing import ArrayLike, PyTree
 from crossmodal_jax.fusion._attention_weighted import attention_weighted, init_attention_weighted
 from crossmodal_jax.fusion._attentional_feature import attentional_feature, init_attentional_feature
-from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
 from crossmodal_jax.fusion._bilinear_attention import bilinear_attention, init_bilinear_attention
+from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
 from crossmodal_jax.fusion._concat import concat
 from crossmodal_jax.fusion._deep_sets import deep_sets, init_deep_sets
-from crossmodal_jax.fusion._film import film, init_film
 from crossmodal_jax.fusion._evidential import evidential
 from crossmodal_jax.fusion._experts import (
     mixture_of_experts,
@@ -21,13 +20,11 @@ from crossmodal_jax.fusion._experts import (
     over_arrays,
     product_of_experts,
 )
+from crossmodal_jax.fusion._film import film, init_film
 from crossmodal_jax.fusion._gated import gated, init_gated
 from crossmodal_jax.fusion._gaussian import Gaussian, GaussianMixture
 from crossmodal_jax.fusion._inputs import check_dims
 from crossmodal_jax.fusion._late import late_mean, late_product, late_vote
-from crossmodal_jax.fusion._mean import mean
-from crossmodal_jax.fusion._stacking import init_stacking, stacking
-from crossmodal_jax.fusion._vcdn import init_vcdn, vcdn
 from crossmodal_jax.fusion._low_rank import init_low_rank, low_rank
 from crossmodal_jax.fusion._mean import mean
 from crossmodal_jax.fusion._multiplicative_interaction import (
@@ -35,7 +32,9 @@ from crossmodal_jax.fusion._multiplicative_interaction import (
     multiplicative_interaction,
 )
 from crossmodal_jax.fusion._polynomial import init_polynomial, polynomial
+from crossmodal_jax.fusion._stacking import init_stacking, stacking
 from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion, tensor_fusion
+from crossmodal_jax.fusion._vcdn import init_vcdn, vcdn
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._inputs import check_dims, clean_inputs, linear
+from crossmodal_jax.fusion._inputs import check_dims, check_positive, clean_inputs, linear
 
 # Cells of the tensor of class probabilities beyond which the network is refused.
 _MAX_CELLS = 2**16
@@ -65,10 +65,7 @@ def init_vcdn(key: Array, dims: Sequence[int], dim: int, *, hidden: int = 64) ->
       (9, 8) (8, 3)
     """
     check_dims("vcdn", dims, dim)
-    if hidden < 1:
-        raise ValueError(
-            f"init_vcdn: `hidden` must be positive, got {hidden}; leave it out for 64 units."
-        )
+    check_positive("init_vcdn", hidden=hidden)
     cells = math.prod(dims)
     if cells > _MAX_CELLS:
         raise ValueError(

@@ -243,7 +243,7 @@ def test_vcdn_hidden_units_and_limits(no_jaxtyping):
     weights = fusion.init_vcdn(jax.random.key(0), (3, 2), 4, hidden=5)
     assert [x.shape for x in weights] == [(6, 5), (5,), (5, 4), (4,)]
     assert fusion.vcdn([jnp.ones((2, 3)), jnp.ones((2, 2))], weights).shape == (2, 4)
-    with pytest.raises(ValueError, match=r"^init_vcdn: `hidden` must be positive, got 0; .+\.$"):
+    with pytest.raises(ValueError, match=r"^init_vcdn: `hidden` must be at least 1, got 0; .+\.$"):
         fusion.init_vcdn(jax.random.key(0), (3, 2), 4, hidden=0)
     with pytest.raises(
         ValueError, match=r"^init_vcdn: .+ must be at most 65536, got 100000 for .+"

@@ -90,7 +90,9 @@ def test_width_of_the_bottleneck():
 
     assert [width(dim).shape[0] for dim in (4, 128, 512)] == [8, 8, 32]
     assert width(4, hidden=3).shape == (3, 4)
-    with pytest.raises(ValueError, match=r"^init_channel_gate: `hidden` must be at least 1, got 0; .+"):
+    with pytest.raises(
+        ValueError, match=r"^init_channel_gate: `hidden` must be at least 1, got 0;"
+    ):
         width(4, hidden=0)
 
 
