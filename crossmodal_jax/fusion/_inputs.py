@@ -21,13 +21,26 @@ def clean_inputs(
     `name` is the operator, for the errors. Nothing after this call can meet the payload of an
     absent entry, so neither its value nor its gradient can.
     """
+    xs, mask = check_inputs(name, xs, present)
+    return (xs if present is None else zero_all_absent(xs, mask)), mask
+
+
+def check_inputs(
+    name: str, xs: Sequence[ArrayLike], present: ArrayLike | None
+) -> tuple[tuple[Array, ...], Bool[Array, "*batch m"]]:
+    """Returns what `clean_inputs` does, but the payload of absent entries is still there."""
     xs = check_modalities(name, xs)
     mask = check_present(name, present, xs)
     dtype = _common_dtype(xs)
     xs = tuple(jnp.broadcast_to(x, (*mask.shape[:-1], x.shape[-1])).astype(dtype) for x in xs)
-    if present is None:
-        return xs, mask
-    return tuple(numerics.zero_absent(x, mask[..., m]) for m, x in enumerate(xs)), mask
+    return xs, mask
+
+
+def zero_all_absent(
+    xs: Sequence[Array], mask: Bool[Array, "*batch m"]
+) -> tuple[Float[Array, "..."], ...]:
+    """Returns modalities [*batch, d_m] with zeros for absent entries."""
+    return tuple(numerics.zero_absent(x, mask[..., m]) for m, x in enumerate(xs))
 
 
 def stack_inputs(

@@ -1,6 +1,7 @@
 """Multiplicative interaction: what one modality says depends, linearly, on another."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,13 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._checks import check_choice
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
+from crossmodal_jax.fusion._inputs import (
+    check_dims,
+    check_inputs,
+    check_kernels,
+    linear,
+    zero_all_absent,
+)
 from crossmodal_jax.fusion._stream import bilinear_form, stream
 
 _FORMS = ("matrix", "vector", "scalar")
@@ -147,8 +154,8 @@ def multiplicative_interaction(
     result is b.
 
     Cost: in the matrix form dim · (Σ_{i<j} dᵢ dⱼ + Σ dᵢ + 1) weights and twice as many FLOPs per
-    sample. Of temporaries there are those of one chunk of rows, at most 32 MiB and made anew for
-    the gradient, and copies of the inputs and the result. Under `jax.vmap` a mapped sample is a
+    sample. Of temporaries there are those of one chunk of rows, about 32 MiB each and made anew for
+    the gradient, whatever the batch. Under `jax.vmap` a mapped sample is a
     batch of its own: give large batches as axes of `xs` instead. The vector form has
     dim · (Σ dᵢ + d₁ + 2) weights, the scalar form dim · (Σ dᵢ + 1) + d₁ + 1, and both about twice
     as many FLOPs.
@@ -188,31 +195,36 @@ def multiplicative_interaction(
       Jayakumar et al., `Multiplicative Interactions and Where to Find Them
       <https://openreview.net/forum?id=rylnK6VtDH>`_, ICLR 2020.
     """
-    xs, _ = clean_inputs("multiplicative_interaction", xs, present)
+    xs, mask = check_inputs("multiplicative_interaction", xs, present)
     check_kernels("multiplicative_interaction", xs, weights.kernels)
-    mapped = [linear(x, kernel) for x, kernel in zip(xs, weights.kernels, strict=True)]
     if isinstance(weights, VectorInteractionWeights):
-        scale = linear(xs[0], weights.scale_kernel)
-        scale = scale + weights.scale_bias.astype(scale.dtype)
-        z = mapped[0] + scale * functools.reduce(jnp.add, mapped[1:])
-    else:
-        z = functools.reduce(jnp.add, mapped)
-        if weights.interactions:
-            z = z + _pair_products(xs, weights.interactions)
+        return _scaled(weights, xs, mask)
+    # A row of the widest product, or of the linear terms where there is one modality.
+    size = sum(math.prod(kernel.shape[1:]) for kernel in weights.interactions)
+    return stream(_pair_products, weights, xs, mask, max(size, len(weights.bias)))
+
+
+def _scaled(
+    weights: VectorInteractionWeights, xs: tuple[Array, ...], mask: Bool[Array, "*batch m"]
+) -> Float[Array, "*batch dim"]:
+    """Returns (w x₁ + v) ⊙ Σ_{j>1} Uⱼ xⱼ + U₁ x₁ + b."""
+    xs = zero_all_absent(xs, mask)
+    first, *others = [linear(x, kernel) for x, kernel in zip(xs, weights.kernels, strict=True)]
+    scale = linear(xs[0], weights.scale_kernel)
+    scale = scale + weights.scale_bias.astype(scale.dtype)
+    z = first + scale * functools.reduce(jnp.add, others)
     return (z + weights.bias.astype(z.dtype)).astype(xs[0].dtype)
 
 
 def _pair_products(
-    xs: Sequence[Float[Array, "..."]],
-    interactions: Sequence[Float[Array, "..."]],
+    weights: MatrixInteractionWeights, xs: tuple[Array, ...], mask: Bool[Array, "*batch m"]
 ) -> Float[Array, "*batch dim"]:
-    """Returns Σ_{i<j} xᵢᵀ Wᵢⱼ xⱼ, from clean inputs."""
-
-    def fuse(xs: tuple[Array, ...]) -> Array:
-        forms = [
-            bilinear_form(xs[i], jnp.concatenate(xs[i + 1 :], axis=-1), kernel)
-            for i, kernel in enumerate(interactions)
-        ]
-        return functools.reduce(jnp.add, forms)
-
-    return stream(fuse, xs, sum(kernel.shape[1] * kernel.shape[2] for kernel in interactions))
+    """Returns Σ_{i<j} xᵢᵀ Wᵢⱼ xⱼ + Σᵢ Uᵢ xᵢ + b."""
+    xs = zero_all_absent(xs, mask)
+    terms = [linear(x, kernel) for x, kernel in zip(xs, weights.kernels, strict=True)]
+    terms += [
+        bilinear_form(xs[i], jnp.concatenate(xs[i + 1 :], axis=-1), kernel)
+        for i, kernel in enumerate(weights.interactions)
+    ]
+    z = functools.reduce(jnp.add, terms)
+    return (z + weights.bias.astype(z.dtype)).astype(xs[0].dtype)

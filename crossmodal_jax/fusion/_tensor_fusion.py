@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._inputs import check_dims, clean_inputs
+from crossmodal_jax.fusion._inputs import check_dims, check_inputs, clean_inputs, zero_all_absent
 from crossmodal_jax.fusion._stream import bilinear_form, stream
 
 # More could not be indexed by 32 bits, and would take 8 GiB.
@@ -89,8 +89,8 @@ def tensor_fusion(
     plus b.
 
     Cost: Π (dᵢ + 1) · dim + dim weights and 2 · Π (dᵢ + 1) · dim FLOPs per sample. Of temporaries
-    there are those of one chunk of rows, at most 32 MiB and made anew for the gradient, and copies
-    of the inputs and the result. Under `jax.vmap` a mapped sample is a batch of its own: give
+    there are those of one chunk of rows, about 32 MiB each and made anew for the gradient,
+    whatever the batch. Under `jax.vmap` a mapped sample is a batch of its own: give
     large batches as axes of `xs` instead.
 
     Choose it when modalities are few and narrow, say three of up to 64 features, and which of
@@ -125,7 +125,7 @@ def tensor_fusion(
       <https://arxiv.org/abs/1707.07250>`_, 2017. The paper puts a network on the outer product;
       this is its first layer.
     """
-    xs, _ = clean_inputs("tensor_fusion", xs, present)
+    xs, mask = check_inputs("tensor_fusion", xs, present)
     sizes = [x.shape[-1] + 1 for x in xs]
     if weights.kernel.shape[0] != math.prod(sizes):
         widths = tuple(size - 1 for size in sizes)
@@ -137,17 +137,20 @@ def tensor_fusion(
     dim = weights.kernel.shape[1]
     # The outer product is that of two halves; the left meets the kernel, the right the result.
     # A modality without features, a factor [1], keeps the right one from being empty.
-    xs, sizes = (*xs, xs[0][..., :0]), (*sizes, 1)
+    sizes = (*sizes, 1)
     halves = [(math.prod(sizes[:m]), math.prod(sizes[m:])) for m in range(1, len(sizes))]
     costs = [left + right * dim for left, right in halves]
     cut = costs.index(min(costs))
-    kernel = weights.kernel.reshape(*halves[cut], dim)
 
-    def fuse(xs: tuple[Array, ...]) -> Array:
-        return bilinear_form(_outer(xs[: cut + 1]), _outer(xs[cut + 1 :]), kernel)
+    def fuse(
+        weights: TensorFusionWeights, xs: tuple[Array, ...], mask: Bool[Array, "*batch m"]
+    ) -> Array:
+        xs = (*zero_all_absent(xs, mask), xs[0][..., :0])
+        kernel = weights.kernel.reshape(*halves[cut], dim)
+        z = bilinear_form(_outer(xs[: cut + 1]), _outer(xs[cut + 1 :]), kernel)
+        return (z + weights.bias.astype(z.dtype)).astype(xs[0].dtype)
 
-    z = stream(fuse, xs, costs[cut])
-    return (z + weights.bias.astype(z.dtype)).astype(xs[0].dtype)
+    return stream(fuse, weights, xs, mask, costs[cut])
 
 
 def outer_product(
