@@ -201,7 +201,7 @@ def _moments(x: Array, y: Array, where: Array) -> numerics.JointMoments:
 def _solve_cca(
     moments: numerics.JointMoments, l2: Float[Array, ""] | float, dim: int
 ) -> transforms.CCA:
-    return transforms.cca(dim=dim, l2=l2, solver="subspace").solve(moments)  # pyright: ignore[reportOptionalCall]
+    return transforms.cca(dim=dim, l2=l2).solve(moments)  # pyright: ignore[reportOptionalCall]
 
 
 @jax.jit

@@ -125,11 +125,11 @@ class FeatureConfig:
 class ClosedFormConfig:
     """Closed-form transforms; each value is tried, validation chooses."""
 
-    dims: tuple[int, ...] = (64, 128)
+    dims: tuple[int, ...] = (64, 96, 128)
     """Dimensions of the canonical space."""
-    cca_powers: tuple[float, ...] = (0.5, 1.0)
+    cca_powers: tuple[float, ...] = (0.5, 1.0, 2.0)
     """Exponents of the canonical correlations that weigh the canonical space."""
-    cca_l2: tuple[float, ...] = (0.05, 0.2)
+    cca_l2: tuple[float, ...] = (0.025, 0.05)
     """Regularisation of canonical correlation analysis."""
     ridge_l2: tuple[float, ...] = (0.001, 0.01, 0.1)
     """Regularisation of ridge regression."""
