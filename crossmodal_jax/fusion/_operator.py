@@ -7,10 +7,15 @@ from typing import NamedTuple
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike, PyTree
+from crossmodal_jax.fusion._block import block, init_block
+from crossmodal_jax.fusion._compact_bilinear import compact_bilinear, init_compact_bilinear
 from crossmodal_jax.fusion._concat import concat
 from crossmodal_jax.fusion._gated import gated, init_gated
 from crossmodal_jax.fusion._inputs import check_dims
 from crossmodal_jax.fusion._mean import mean
+from crossmodal_jax.fusion._mfb import init_mfb, init_mfh, mfb, mfh
+from crossmodal_jax.fusion._mlb import init_mlb, mlb
+from crossmodal_jax.fusion._tucker import init_mutan, init_tucker, mutan, tucker
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 
@@ -69,6 +74,13 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "concat": _without_weights("concat", concat),
         "weighted_sum": Operator(init_weighted_sum, weighted_sum),
         "gated": Operator(init_gated, gated),
+        "compact_bilinear": Operator(init_compact_bilinear, compact_bilinear),
+        "mlb": Operator(init_mlb, mlb),
+        "mfb": Operator(init_mfb, mfb),
+        "mfh": Operator(init_mfh, mfh),
+        "tucker": Operator(init_tucker, tucker),
+        "mutan": Operator(init_mutan, mutan),
+        "block": Operator(init_block, block),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""
