@@ -28,6 +28,16 @@ from crossmodal_jax.fusion._bilinear_attention import (
 from crossmodal_jax.fusion._channel_gate import ChannelGateWeights as ChannelGateWeights
 from crossmodal_jax.fusion._channel_gate import channel_gate as channel_gate
 from crossmodal_jax.fusion._channel_gate import init_channel_gate as init_channel_gate
+from crossmodal_jax.fusion._block import BlockWeights as BlockWeights
+from crossmodal_jax.fusion._block import block as block
+from crossmodal_jax.fusion._block import init_block as init_block
+from crossmodal_jax.fusion._compact_bilinear import CompactBilinearWeights as CompactBilinearWeights
+from crossmodal_jax.fusion._compact_bilinear import compact_bilinear as compact_bilinear
+from crossmodal_jax.fusion._compact_bilinear import (
+    compact_bilinear_pooling as compact_bilinear_pooling,
+)
+from crossmodal_jax.fusion._compact_bilinear import count_sketch as count_sketch
+from crossmodal_jax.fusion._compact_bilinear import init_compact_bilinear as init_compact_bilinear
 from crossmodal_jax.fusion._concat import concat as concat
 from crossmodal_jax.fusion._deep_sets import DeepSetsWeights as DeepSetsWeights
 from crossmodal_jax.fusion._deep_sets import deep_sets as deep_sets
@@ -94,6 +104,23 @@ from crossmodal_jax.fusion._tensor_fusion import tensor_fusion as tensor_fusion
 from crossmodal_jax.fusion._vcdn import VcdnWeights as VcdnWeights
 from crossmodal_jax.fusion._vcdn import init_vcdn as init_vcdn
 from crossmodal_jax.fusion._vcdn import vcdn as vcdn
+from crossmodal_jax.fusion._mfb import MfbWeights as MfbWeights
+from crossmodal_jax.fusion._mfb import MfhWeights as MfhWeights
+from crossmodal_jax.fusion._mfb import init_mfb as init_mfb
+from crossmodal_jax.fusion._mfb import init_mfh as init_mfh
+from crossmodal_jax.fusion._mfb import mfb as mfb
+from crossmodal_jax.fusion._mfb import mfh as mfh
+from crossmodal_jax.fusion._mlb import MlbWeights as MlbWeights
+from crossmodal_jax.fusion._mlb import init_mlb as init_mlb
+from crossmodal_jax.fusion._mlb import mlb as mlb
+from crossmodal_jax.fusion._operator import OPERATORS as OPERATORS
+from crossmodal_jax.fusion._operator import Operator as Operator
+from crossmodal_jax.fusion._tucker import MutanWeights as MutanWeights
+from crossmodal_jax.fusion._tucker import TuckerWeights as TuckerWeights
+from crossmodal_jax.fusion._tucker import init_mutan as init_mutan
+from crossmodal_jax.fusion._tucker import init_tucker as init_tucker
+from crossmodal_jax.fusion._tucker import mutan as mutan
+from crossmodal_jax.fusion._tucker import tucker as tucker
 from crossmodal_jax.fusion._weighted import WeightedSumWeights as WeightedSumWeights
 from crossmodal_jax.fusion._weighted import init_weighted_sum as init_weighted_sum
 from crossmodal_jax.fusion._weighted import weighted_sum as weighted_sum

@@ -11,6 +11,8 @@ from crossmodal_jax.fusion._attention_weighted import attention_weighted, init_a
 from crossmodal_jax.fusion._attentional_feature import attentional_feature, init_attentional_feature
 from crossmodal_jax.fusion._bilinear_attention import bilinear_attention, init_bilinear_attention
 from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
+from crossmodal_jax.fusion._block import block, init_block
+from crossmodal_jax.fusion._compact_bilinear import compact_bilinear, init_compact_bilinear
 from crossmodal_jax.fusion._concat import concat
 from crossmodal_jax.fusion._deep_sets import deep_sets, init_deep_sets
 from crossmodal_jax.fusion._evidential import evidential
@@ -35,6 +37,9 @@ from crossmodal_jax.fusion._polynomial import init_polynomial, polynomial
 from crossmodal_jax.fusion._stacking import init_stacking, stacking
 from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion, tensor_fusion
 from crossmodal_jax.fusion._vcdn import init_vcdn, vcdn
+from crossmodal_jax.fusion._mfb import init_mfb, init_mfh, mfb, mfh
+from crossmodal_jax.fusion._mlb import init_mlb, mlb
+from crossmodal_jax.fusion._tucker import init_mutan, init_tucker, mutan, tucker
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 
@@ -119,6 +124,13 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "low_rank": Operator(init_low_rank, low_rank),
         "polynomial": Operator(init_polynomial, polynomial),
         "bilinear_attention": Operator(init_bilinear_attention, bilinear_attention, "tokens"),
+        "compact_bilinear": Operator(init_compact_bilinear, compact_bilinear),
+        "mlb": Operator(init_mlb, mlb),
+        "mfb": Operator(init_mfb, mfb),
+        "mfh": Operator(init_mfh, mfh),
+        "tucker": Operator(init_tucker, tucker),
+        "mutan": Operator(init_mutan, mutan),
+        "block": Operator(init_block, block),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""

@@ -19,5 +19,12 @@ from crossmodal_jax.nn._fusion_products import (
 from crossmodal_jax.nn._fusion_products import Polynomial as Polynomial
 from crossmodal_jax.nn._fusion_products import TensorFusion as TensorFusion
 from crossmodal_jax.nn._fusion_search import FusionCell as FusionCell
+from crossmodal_jax.nn._fusion_bilinear import Block as Block
+from crossmodal_jax.nn._fusion_bilinear import CompactBilinear as CompactBilinear
+from crossmodal_jax.nn._fusion_bilinear import Mfb as Mfb
+from crossmodal_jax.nn._fusion_bilinear import Mfh as Mfh
+from crossmodal_jax.nn._fusion_bilinear import Mlb as Mlb
+from crossmodal_jax.nn._fusion_bilinear import Mutan as Mutan
+from crossmodal_jax.nn._fusion_bilinear import Tucker as Tucker
 from crossmodal_jax.nn._projection import Projection as Projection
 from crossmodal_jax.nn._two_tower import TwoTower as TwoTower

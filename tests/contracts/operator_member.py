@@ -31,6 +31,7 @@ class OperatorMember:
         whose scale is that of its meaning, as of probabilities.
       inputs: `(rng, n, dims)` to the modalities of n samples.
       roundings: How many times a result is rounded on its way, which widens the tolerance.
+      step: Step of the finite differences; short where the result bends sharply, as roots near 0.
     """
 
     oracle: Callable[..., np.ndarray]
@@ -41,3 +42,4 @@ class OperatorMember:
     widths: Sequence[tuple[tuple[int, ...], int]] = ()
     inputs: Callable[..., list[np.ndarray]] = normal_inputs
     roundings: int = 1
+    step: float = 1e-6

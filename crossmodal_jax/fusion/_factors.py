@@ -1,0 +1,46 @@
+"""Products of one factor per modality, in which an absent modality is a factor of ones."""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from crossmodal_jax import numerics
+
+
+def check_sizes(name: str, **sizes: int) -> None:
+    """Raises a ValueError unless the named options of `init_<name>` are positive."""
+    small = [option for option, size in sizes.items() if size < 1]
+    if small:
+        got = ", ".join(f"{option}={sizes[option]}" for option in small)
+        raise ValueError(
+            f"init_{name}: {', '.join(f'`{option}`' for option in small)} must be positive, "
+            f"got {got}; leave it out for the default."
+        )
+
+
+def random_kernel(key: Array, shape: tuple[int, ...], variance: float) -> Float[Array, "*shape"]:
+    """Returns independent normal numbers of this variance in float32."""
+    return jax.random.normal(key, shape, jnp.float32) * variance**0.5
+
+
+def ones_where_absent(factors: Sequence[Array], mask: Bool[Array, "*batch m"]) -> list[Array]:
+    """Returns the factors [*batch, ...], one per modality, with ones for absent modalities."""
+    batch = mask.shape[:-1]
+    return [
+        jnp.where(mask[..., m].reshape(*batch, *[1] * (f.ndim - len(batch))), f, 1)
+        for m, f in enumerate(factors)
+    ]
+
+
+def product_over_present(
+    factors: Sequence[Float[Array, "*shape"]], mask: Bool[Array, "*batch m"]
+) -> Float[Array, "*shape"]:
+    """Returns the product of the factors [*batch, ...] of present modalities; 0 if there is none.
+
+    The empty product would be one, a value that nothing in the data stands for.
+    """
+    product = functools.reduce(jnp.multiply, ones_where_absent(factors, mask))
+    return numerics.zero_absent(product, jnp.any(mask, axis=-1))
