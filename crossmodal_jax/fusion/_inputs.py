@@ -22,7 +22,7 @@ def clean_inputs(
     """
     xs = check_modalities(name, xs)
     mask = check_present(name, present, xs)
-    dtype = _common_dtype(xs)
+    dtype = common_dtype(xs)
     xs = tuple(jnp.broadcast_to(x, (*mask.shape[:-1], x.shape[-1])).astype(dtype) for x in xs)
     if present is None:
         return xs, mask
@@ -50,7 +50,8 @@ def check_dims(name: str, dims: Sequence[int], dim: int) -> None:
         )
 
 
-def _common_dtype(xs: Sequence[Array]) -> jnp.dtype:
+def common_dtype(xs: Sequence[Array]) -> jnp.dtype:
+    """Returns the dtype in which all modalities meet."""
     # A user may forbid implicit promotion; this one is explicit.
     with jax.numpy_dtype_promotion("standard"):
         return jnp.result_type(*xs)

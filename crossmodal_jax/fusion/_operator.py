@@ -7,10 +7,15 @@ from typing import NamedTuple
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike, PyTree
+from crossmodal_jax.fusion._bottleneck import bottleneck, init_bottleneck
 from crossmodal_jax.fusion._concat import concat
+from crossmodal_jax.fusion._cross_attention import cross_attention, init_cross_attention
+from crossmodal_jax.fusion._early_transformer import early_transformer, init_early_transformer
 from crossmodal_jax.fusion._gated import gated, init_gated
 from crossmodal_jax.fusion._inputs import check_dims
 from crossmodal_jax.fusion._mean import mean
+from crossmodal_jax.fusion._mult import init_mult, mult
+from crossmodal_jax.fusion._perceiver import init_perceiver, perceiver
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 
@@ -69,6 +74,11 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "concat": _without_weights("concat", concat),
         "weighted_sum": Operator(init_weighted_sum, weighted_sum),
         "gated": Operator(init_gated, gated),
+        "cross_attention": Operator(init_cross_attention, cross_attention, "tokens"),
+        "early_transformer": Operator(init_early_transformer, early_transformer, "tokens"),
+        "perceiver": Operator(init_perceiver, perceiver, "tokens"),
+        "bottleneck": Operator(init_bottleneck, bottleneck, "tokens"),
+        "mult": Operator(init_mult, mult, "tokens"),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""
