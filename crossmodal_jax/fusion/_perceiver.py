@@ -47,7 +47,7 @@ def init_perceiver(
     dim: int,
     *,
     num_heads: int = 4,
-    num_layers: int = 2,
+    num_layers: int = 1,
     num_latents: int = 8,
 ) -> PerceiverWeights:
     """Initial weights of `perceiver`.
@@ -76,7 +76,7 @@ def init_perceiver(
       >>> import jax
       >>> weights = init_perceiver(jax.random.key(0), (3, 5), 8, num_latents=6)
       >>> print(weights.latents.shape, len(weights.readers), len(weights.blocks))
-      (6, 8) 2 2
+      (6, 8) 1 1
     """
     counts = {"num_heads": num_heads, "num_layers": num_layers, "num_latents": num_latents}
     check_options("perceiver", dims, dim, **counts)

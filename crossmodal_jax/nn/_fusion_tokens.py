@@ -141,7 +141,7 @@ class Perceiver(nnx.Module):
         dim: int,
         *,
         num_heads: int = 4,
-        num_layers: int = 2,
+        num_layers: int = 1,
         num_latents: int = 8,
         rngs: nnx.Rngs,
     ):

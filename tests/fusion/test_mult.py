@@ -46,21 +46,6 @@ def test_a_modality_that_is_alone_still_speaks(x64):
     assert np.abs(got - fusion.mult(other, weights, present=present)).min(axis=1).all()
 
 
-def test_order_of_two_modalities_is_a_matter_of_names(x64):
-    # Of three, the order of the concatenation inside each modality would change as well.
-    xs, weights = _tokens((5, 4)), _weights((5, 4))
-    swapped = weights._replace(
-        kernels=weights.kernels[::-1],
-        biases=weights.biases[::-1],
-        readers=weights.readers[::-1],
-        blocks=weights.blocks[::-1],
-        norms=weights.norms[::-1],
-        out_kernel=weights.out_kernel[::-1],
-    )
-    got = fusion.mult(xs[::-1], swapped)
-    np.testing.assert_allclose(got, fusion.mult(xs, weights), rtol=0, atol=1e-12)
-
-
 def test_padding_may_stand_anywhere(x64):
     # A position counts the tokens that exist: padding on the left moves nothing.
     xs, weights = _tokens((5, 4)), _weights((5, 4))
