@@ -44,8 +44,9 @@ def _check_token_masks(
 ) -> tuple[Bool[Array, "..."], ...]:
     if where is None:
         where = [None] * len(xs)
-    if isinstance(where, jax.Array | np.ndarray) or len(where) != len(xs):
-        got = f"one of shape {where.shape}" if hasattr(where, "shape") else f"{len(where)} entries"
+    array = isinstance(where, jax.Array | np.ndarray)
+    if array or len(where) != len(xs):
+        got = f"one array of shape {np.shape(where)}" if array else f"{len(where)} entries"
         raise ValueError(
             f"{name}: `where` must be a sequence with one mask or None per modality, "
             f"{len(xs)} of them, got {got}; None means that every token exists."

@@ -187,11 +187,11 @@ def test_bad_options_are_refused(name):
 def test_bad_masks_and_tokens_are_refused(name, no_jaxtyping):
     xs, weights, apply = tokens(), weights_of(name), fusion.OPERATORS[name].apply
     for where, got in [
-        (MASKS[:2], "got 2 entries"),
-        (MASKS[0], r"got one of shape \(3, 3\)"),
+        (MASKS[:2], "must be .*, got 2 entries"),
+        (MASKS[0], r"must be .*, got one array of shape \(3, 3\)"),
         ([None, MASKS[0], None], r"of modality 1 must broadcast to .*, got shape \(3, 3\)"),
     ]:
-        with pytest.raises(ValueError, match=rf"^{name}: `where` .*must .*{got}; .+\.$"):
+        with pytest.raises(ValueError, match=rf"^{name}: `where` .*{got}; .+\.$"):
             apply(xs, weights, where=where)
     with pytest.raises(TypeError, match=rf"^{name}: `where` must be boolean .* modality 2; .+\.$"):
         apply(xs, weights, where=[None, None, MASKS[2].astype(int)])

@@ -1,5 +1,7 @@
 """Attention through `jax.nn.dot_product_attention`."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -27,7 +29,7 @@ def fused_attention(
     where: Bool[Array, "*batch s"] | None,
     scale: float,
     *,
-    implementation: str,
+    implementation: Literal["xla", "cudnn"],
 ) -> Float[Array, "*batch t heads head_dim"]:
     """Calls JAX with one batch axis.
 
