@@ -21,7 +21,7 @@ def test_modalities_that_share_their_weights_are_one(x64):
     expected = fusion.early_transformer([np.concatenate(xs, axis=1)], one)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
     # The embedding is what tells them apart.
-    told = fusion.early_transformer(xs, two._replace(biases=two.biases.at[1].add(1.0)))
+    told = fusion.early_transformer(xs, two._replace(biases=two.biases.at[1, 0].add(1.0)))
     assert np.abs(told - expected).max() > 1e-2
 
 
