@@ -42,8 +42,12 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         ) from error
 
 
-def check_modalities(name: str, xs: Sequence[ArrayLike]) -> tuple[Array, ...]:
-    """Returns `xs` as a tuple of arrays [*batch, d_m] whose batch axes broadcast."""
+def check_modalities(name: str, xs: Sequence[ArrayLike], *, rank: int = 1) -> tuple[Array, ...]:
+    """Returns `xs` as a tuple of arrays whose batch axes broadcast.
+
+    The last `rank` axes of each belong to its modality: 1 for features [*batch, d_m], 2 for tokens
+    [*batch, t_m, d_m].
+    """
     if isinstance(xs, (jax.Array, np.ndarray)) or len(xs) == 0:
         got = f"one array of shape {xs.shape}" if not isinstance(xs, Sequence) else "none"
         raise ValueError(
@@ -51,11 +55,17 @@ def check_modalities(name: str, xs: Sequence[ArrayLike]) -> tuple[Array, ...]:
             "wrap a single modality as [x]."
         )
     arrays = tuple(jnp.asarray(x) for x in xs)
-    flat = [m for m, x in enumerate(arrays) if x.ndim < 1]
-    if flat:
+    flat = [m for m, x in enumerate(arrays) if x.ndim < rank]
+    if flat and rank == 1:
         raise ValueError(
             f"{name}: every modality must have a feature axis, shape [*batch, d], got scalars for "
             f"modalities {flat}; reshape them to [1]."
+        )
+    if flat:
+        shapes = [arrays[m].shape for m in flat]
+        raise ValueError(
+            f"{name}: every modality must have a token and a feature axis, shape [*batch, t, d], "
+            f"got shapes {shapes} for modalities {flat}; give a vector one token, x[..., None, :]."
         )
     whole = [m for m, x in enumerate(arrays) if not jnp.issubdtype(x.dtype, jnp.floating)]
     if whole:
@@ -64,13 +74,13 @@ def check_modalities(name: str, xs: Sequence[ArrayLike]) -> tuple[Array, ...]:
             f"{name}: modalities must be floating point, got {dtypes} for modalities {whole}; "
             "convert them with x.astype(jnp.float32)."
         )
-    _broadcast_batch(name, arrays)
+    _broadcast_batch(name, arrays, rank)
     return arrays
 
 
-def _broadcast_batch(name: str, xs: Sequence[Array]) -> tuple[int, ...]:
+def _broadcast_batch(name: str, xs: Sequence[Array], rank: int) -> tuple[int, ...]:
     try:
-        return jnp.broadcast_shapes(*(x.shape[:-1] for x in xs))
+        return jnp.broadcast_shapes(*(x.shape[:-rank] for x in xs))
     except ValueError:
         shapes = ", ".join(f"xs[{m}].shape={x.shape}" for m, x in enumerate(xs))
         raise ValueError(
@@ -80,10 +90,10 @@ def _broadcast_batch(name: str, xs: Sequence[Array]) -> tuple[int, ...]:
 
 
 def check_present(
-    name: str, present: ArrayLike | None, xs: Sequence[Array]
+    name: str, present: ArrayLike | None, xs: Sequence[Array], *, rank: int = 1
 ) -> Bool[Array, "*batch m"]:
     """Returns presence as Bool [*batch, m] for checked modalities `xs`; None means all present."""
-    batch = _broadcast_batch(name, xs)
+    batch = _broadcast_batch(name, xs, rank)
     if present is None:
         return jnp.ones((*batch, len(xs)), bool)
     present = jnp.asarray(present)

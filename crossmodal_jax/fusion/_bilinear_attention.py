@@ -10,7 +10,8 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
+from crossmodal_jax.fusion._inputs import check_dims, check_kernels, linear
+from crossmodal_jax.fusion._tokens import clean_tokens
 
 
 class BilinearAttentionWeights(NamedTuple):
@@ -153,7 +154,7 @@ def bilinear_attention(
       Kim et al., `Bilinear Attention Networks <https://arxiv.org/abs/1805.07932>`_, 2018.
     """
     _check_pair("bilinear_attention", xs)
-    (x, y), (x_keep, y_keep) = _clean_tokens("bilinear_attention", xs, present, where)
+    (x, y), (x_keep, y_keep) = clean_tokens("bilinear_attention", xs, present, where)
     maps = _attention(x, y, x_keep, y_keep, weights).astype(x.dtype)
     u, v = weights.pool_kernels
     num_glimpses, rank = weights.attention_vectors.shape
@@ -213,7 +214,7 @@ def bilinear_attention_map(
         [0.  0. ]]]
     """
     _check_pair("bilinear_attention_map", xs)
-    (x, y), (x_keep, y_keep) = _clean_tokens("bilinear_attention_map", xs, present, where)
+    (x, y), (x_keep, y_keep) = clean_tokens("bilinear_attention_map", xs, present, where)
     pairs = x_keep[..., :, None] & y_keep[..., None, :]
     return jnp.where(pairs[..., None, :, :], _attention(x, y, x_keep, y_keep, weights), 0)
 
@@ -263,43 +264,3 @@ def _check_pair(name: str, xs: Sequence[ArrayLike]) -> None:
             f"{name}: `xs` must be a sequence of two modalities [*batch, t, d], got {got}; "
             "fuse more of them in pairs, and give a vector one token with x[..., None, :]."
         )
-
-
-def _clean_tokens(
-    name: str,
-    xs: Sequence[ArrayLike],
-    present: ArrayLike | None,
-    where: Sequence[ArrayLike | None] | None,
-) -> tuple[list[Array], list[Bool[Array, "*batch t"]]]:
-    """Returns sequences of one batch shape, zero where no token exists, and which tokens do."""
-    shapes = [jnp.shape(x) for x in xs]
-    # With its tokens in a row, a sequence is a vector to the checks.
-    rows = [jnp.reshape(x, (*shape[:-2], -1)) for x, shape in zip(xs, shapes, strict=True)]
-    rows, mask = clean_inputs(name, rows, present)
-    xs = [x.reshape(*x.shape[:-1], *shape[-2:]) for x, shape in zip(rows, shapes, strict=True)]
-    keeps = _check_token_masks(name, where, [x.shape[:-1] for x in xs])
-    keeps = [mask[..., m, None] & keep for m, keep in enumerate(keeps)]
-    return [numerics.zero_absent(x, keep) for x, keep in zip(xs, keeps, strict=True)], keeps
-
-
-def _check_token_masks(
-    name: str,
-    where: Sequence[ArrayLike | None] | None,
-    shapes: Sequence[tuple[int, ...]],
-) -> list[Bool[Array, "*batch t"]]:
-    """Returns `where` as Bool of the given shapes [*batch, t], one for each modality."""
-    where = [None] * len(shapes) if where is None else where
-    masks = [jnp.ones((), bool) if mask is None else jnp.asarray(mask) for mask in where]
-    got = [f"{mask.dtype}{list(mask.shape)}" for mask in masks]
-    if any(mask.dtype != jnp.bool_ for mask in masks):
-        raise TypeError(
-            f"{name}: `where` must be boolean (True = the token exists), got {got}; "
-            "convert each mask with mask.astype(bool)."
-        )
-    try:
-        return [jnp.broadcast_to(*pair) for pair in zip(masks, shapes, strict=True)]
-    except ValueError:
-        raise ValueError(
-            f"{name}: `where` must hold None or a mask that broadcasts to [*batch, t] for each "
-            f"modality, shapes {list(shapes)}, got {got}; a mask has one entry per token."
-        ) from None

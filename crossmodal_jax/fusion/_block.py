@@ -9,8 +9,14 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._factors import check_sizes, product_over_present, random_kernel
-from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
+from crossmodal_jax.fusion._factors import product_over_present, random_kernel
+from crossmodal_jax.fusion._inputs import (
+    check_dims,
+    check_kernels,
+    check_positive,
+    clean_inputs,
+    linear,
+)
 
 
 class BlockWeights(NamedTuple):
@@ -68,7 +74,7 @@ def init_block(
       [(2, 6, 3, 6), (2, 6, 3, 6)] (12, 4)
     """
     check_dims("block", dims, dim)
-    check_sizes("block", num_chunks=num_chunks, chunk_dim=chunk_dim, rank=rank)
+    check_positive("init_block", num_chunks=num_chunks, chunk_dim=chunk_dim, rank=rank)
     out_key, *keys = jax.random.split(key, 2 * len(dims) + 1)
     square = num_chunks if normalize else num_chunks * chunk_dim * rank
     return BlockWeights(

@@ -12,8 +12,8 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._factors import check_sizes, ones_where_absent, random_kernel
-from crossmodal_jax.fusion._inputs import check_dims, clean_inputs, linear
+from crossmodal_jax.fusion._factors import ones_where_absent, random_kernel
+from crossmodal_jax.fusion._inputs import check_dims, check_positive, clean_inputs, linear
 
 _MAX_SKETCH = 8192
 
@@ -57,7 +57,7 @@ def init_compact_bilinear(
     check_dims("compact_bilinear", dims, dim)
     if sketch_dim is None:
         sketch_dim = min(1 << (math.prod(dims) - 1).bit_length(), _MAX_SKETCH)
-    check_sizes("compact_bilinear", sketch_dim=sketch_dim)
+    check_positive("init_compact_bilinear", sketch_dim=sketch_dim)
     return CompactBilinearWeights(random_kernel(key, (sketch_dim, dim), 1 / sketch_dim))
 
 

@@ -10,17 +10,6 @@ from jaxtyping import Array, Bool, Float
 from crossmodal_jax import numerics
 
 
-def check_sizes(name: str, **sizes: int) -> None:
-    """Raises a ValueError unless the named options of `init_<name>` are positive."""
-    small = [option for option, size in sizes.items() if size < 1]
-    if small:
-        got = ", ".join(f"{option}={sizes[option]}" for option in small)
-        raise ValueError(
-            f"init_{name}: {', '.join(f'`{option}`' for option in small)} must be positive, "
-            f"got {got}; leave it out for the default."
-        )
-
-
 def random_kernel(key: Array, shape: tuple[int, ...], variance: float) -> Float[Array, "*shape"]:
     """Returns independent normal numbers of this variance in float32."""
     return jax.random.normal(key, shape, jnp.float32) * variance**0.5

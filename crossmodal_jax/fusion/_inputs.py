@@ -31,7 +31,7 @@ def check_inputs(
     """Returns what `clean_inputs` does, but the payload of absent entries is still there."""
     xs = check_modalities(name, xs)
     mask = check_present(name, present, xs)
-    dtype = _common_dtype(xs)
+    dtype = common_dtype(xs)
     xs = tuple(jnp.broadcast_to(x, (*mask.shape[:-1], x.shape[-1])).astype(dtype) for x in xs)
     return xs, mask
 
@@ -88,7 +88,8 @@ def check_positive(name: str, **counts: int) -> None:
             )
 
 
-def _common_dtype(xs: Sequence[Array]) -> jnp.dtype:
+def common_dtype(xs: Sequence[Array]) -> jnp.dtype:
+    """Returns the dtype in which all modalities meet."""
     # A user may forbid implicit promotion; this one is explicit.
     with jax.numpy_dtype_promotion("standard"):
         return jnp.result_type(*xs)

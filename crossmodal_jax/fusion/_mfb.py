@@ -10,8 +10,14 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._factors import check_sizes, product_over_present, random_kernel
-from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
+from crossmodal_jax.fusion._factors import product_over_present, random_kernel
+from crossmodal_jax.fusion._inputs import (
+    check_dims,
+    check_kernels,
+    check_positive,
+    clean_inputs,
+    linear,
+)
 
 
 class MfbWeights(NamedTuple):
@@ -61,7 +67,7 @@ def init_mfb(key: Array, dims: Sequence[int], dim: int, *, pool_size: int = 5) -
       [(3, 4, 5), (5, 4, 5)]
     """
     check_dims("mfb", dims, dim)
-    check_sizes("mfb", pool_size=pool_size)
+    check_positive("init_mfb", pool_size=pool_size)
     return _init_products(key, dims, dim, pool_size, 1 / pool_size)
 
 
@@ -155,7 +161,7 @@ def init_mfh(
       [[(3, 2, 5), (5, 2, 5)], [(3, 2, 5), (5, 2, 5)]]
     """
     check_dims("mfh", dims, dim)
-    check_sizes("mfh", order=order, pool_size=pool_size)
+    check_positive("init_mfh", order=order, pool_size=pool_size)
     order = min(order, dim)
     keys = jax.random.split(key, order)
     blocks = (

@@ -8,8 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._factors import check_sizes, product_over_present, random_kernel
-from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
+from crossmodal_jax.fusion._factors import product_over_present, random_kernel
+from crossmodal_jax.fusion._inputs import (
+    check_dims,
+    check_kernels,
+    check_positive,
+    clean_inputs,
+    linear,
+)
 
 # tanh(g·n) of a standard normal number n has mean square 0.577 for this g.
 _TANH_GAIN = 5 / 3
@@ -55,7 +61,7 @@ def init_mlb(key: Array, dims: Sequence[int], dim: int, *, hidden_dim: int = 256
       [(3, 8), (5, 8)] (8, 4)
     """
     check_dims("mlb", dims, dim)
-    check_sizes("mlb", hidden_dim=hidden_dim)
+    check_positive("init_mlb", hidden_dim=hidden_dim)
     *keys, out_key = jax.random.split(key, len(dims) + 1)
     kernels = tuple(
         random_kernel(keys[m], (d, hidden_dim), _TANH_GAIN**2 / d) for m, d in enumerate(dims)

@@ -10,11 +10,14 @@ from crossmodal_jax._typing import ArrayLike, PyTree
 from crossmodal_jax.fusion._attention_weighted import attention_weighted, init_attention_weighted
 from crossmodal_jax.fusion._attentional_feature import attentional_feature, init_attentional_feature
 from crossmodal_jax.fusion._bilinear_attention import bilinear_attention, init_bilinear_attention
-from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
 from crossmodal_jax.fusion._block import block, init_block
+from crossmodal_jax.fusion._bottleneck import bottleneck, init_bottleneck
+from crossmodal_jax.fusion._channel_gate import channel_gate, init_channel_gate
 from crossmodal_jax.fusion._compact_bilinear import compact_bilinear, init_compact_bilinear
 from crossmodal_jax.fusion._concat import concat
+from crossmodal_jax.fusion._cross_attention import cross_attention, init_cross_attention
 from crossmodal_jax.fusion._deep_sets import deep_sets, init_deep_sets
+from crossmodal_jax.fusion._early_transformer import early_transformer, init_early_transformer
 from crossmodal_jax.fusion._evidential import evidential
 from crossmodal_jax.fusion._experts import (
     mixture_of_experts,
@@ -29,17 +32,19 @@ from crossmodal_jax.fusion._inputs import check_dims
 from crossmodal_jax.fusion._late import late_mean, late_product, late_vote
 from crossmodal_jax.fusion._low_rank import init_low_rank, low_rank
 from crossmodal_jax.fusion._mean import mean
+from crossmodal_jax.fusion._mfb import init_mfb, init_mfh, mfb, mfh
+from crossmodal_jax.fusion._mlb import init_mlb, mlb
+from crossmodal_jax.fusion._mult import init_mult, mult
 from crossmodal_jax.fusion._multiplicative_interaction import (
     init_multiplicative_interaction,
     multiplicative_interaction,
 )
+from crossmodal_jax.fusion._perceiver import init_perceiver, perceiver
 from crossmodal_jax.fusion._polynomial import init_polynomial, polynomial
 from crossmodal_jax.fusion._stacking import init_stacking, stacking
 from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion, tensor_fusion
-from crossmodal_jax.fusion._vcdn import init_vcdn, vcdn
-from crossmodal_jax.fusion._mfb import init_mfb, init_mfh, mfb, mfh
-from crossmodal_jax.fusion._mlb import init_mlb, mlb
 from crossmodal_jax.fusion._tucker import init_mutan, init_tucker, mutan, tucker
+from crossmodal_jax.fusion._vcdn import init_vcdn, vcdn
 from crossmodal_jax.fusion._weighted import init_weighted_sum, weighted_sum
 
 
@@ -131,6 +136,11 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "tucker": Operator(init_tucker, tucker),
         "mutan": Operator(init_mutan, mutan),
         "block": Operator(init_block, block),
+        "cross_attention": Operator(init_cross_attention, cross_attention, "tokens"),
+        "early_transformer": Operator(init_early_transformer, early_transformer, "tokens"),
+        "perceiver": Operator(init_perceiver, perceiver, "tokens"),
+        "bottleneck": Operator(init_bottleneck, bottleneck, "tokens"),
+        "mult": Operator(init_mult, mult, "tokens"),
     }
 )
 """Every operator by name. Closed: a configuration names an entry and never an import path."""

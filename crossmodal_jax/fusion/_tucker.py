@@ -10,12 +10,17 @@ from jaxtyping import Array, Bool, Float
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.fusion._factors import (
-    check_sizes,
     ones_where_absent,
     product_over_present,
     random_kernel,
 )
-from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
+from crossmodal_jax.fusion._inputs import (
+    check_dims,
+    check_kernels,
+    check_positive,
+    clean_inputs,
+    linear,
+)
 
 # The default core has at most 2 to this power entries.
 _CORE_BITS = 18
@@ -81,7 +86,7 @@ def init_tucker(
     check_dims("tucker", dims, dim)
     if core_dim is None:
         core_dim = int(2 ** (_CORE_BITS / (len(dims) + 1)))
-    check_sizes("tucker", core_dim=core_dim)
+    check_positive("init_tucker", core_dim=core_dim)
     core_key, out_key, *keys = jax.random.split(key, len(dims) + 2)
     return TuckerWeights(
         kernels=tuple(random_kernel(keys[m], (d, core_dim), 1 / d) for m, d in enumerate(dims)),
@@ -184,7 +189,7 @@ def init_mutan(
       [(8, 2, 8), (8, 2, 8)] (8, 4)
     """
     check_dims("mutan", dims, dim)
-    check_sizes("mutan", core_dim=core_dim, rank=rank)
+    check_positive("init_mutan", core_dim=core_dim, rank=rank)
     out_key, *keys = jax.random.split(key, 2 * len(dims) + 1)
     shape = (core_dim, rank, core_dim)
     return MutanWeights(

@@ -1,5 +1,6 @@
 """Operations with several implementations behind one function, and the dispatcher among them."""
 
 from crossmodal_jax.kernels._dispatch import dispatch as dispatch
+from crossmodal_jax.kernels.attention import attention as attention
 from crossmodal_jax.kernels.ranks import RankCounts as RankCounts
 from crossmodal_jax.kernels.ranks import rank_counts as rank_counts
