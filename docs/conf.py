@@ -3,10 +3,14 @@
 import inspect
 import re
 import sys
+from pathlib import Path
 
 from sphinx.pycode import ModuleAnalyzer
 
 import crossmodal_jax
+
+sys.path.insert(0, str(Path(__file__).parent))
+import _operators
 
 project = "crossmodal_jax"
 author = "The crossmodal_jax authors"
@@ -105,3 +109,4 @@ def setup(app):
     # Before napoleon, which reads the sections at the default priority of 500.
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
     app.connect("autodoc-process-signature", _process_signature)
+    app.connect("source-read", _operators.page)

@@ -28,8 +28,6 @@ from crossmodal_jax.fusion._bilinear_attention import (
 from crossmodal_jax.fusion._block import BlockWeights as BlockWeights
 from crossmodal_jax.fusion._block import block as block
 from crossmodal_jax.fusion._block import init_block as init_block
-from crossmodal_jax.fusion._blocks import BlockWeights as BlockWeights
-from crossmodal_jax.fusion._blocks import NormWeights as NormWeights
 from crossmodal_jax.fusion._bottleneck import BottleneckWeights as BottleneckWeights
 from crossmodal_jax.fusion._bottleneck import bottleneck as bottleneck
 from crossmodal_jax.fusion._bottleneck import init_bottleneck as init_bottleneck
@@ -133,6 +131,10 @@ from crossmodal_jax.fusion._tensor_fusion import TensorFusionWeights as TensorFu
 from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion as init_tensor_fusion
 from crossmodal_jax.fusion._tensor_fusion import outer_product as outer_product
 from crossmodal_jax.fusion._tensor_fusion import tensor_fusion as tensor_fusion
+from crossmodal_jax.fusion._transformer import NormWeights as NormWeights
+from crossmodal_jax.fusion._transformer import (
+    TransformerBlockWeights as TransformerBlockWeights,
+)
 from crossmodal_jax.fusion._tucker import MutanWeights as MutanWeights
 from crossmodal_jax.fusion._tucker import TuckerWeights as TuckerWeights
 from crossmodal_jax.fusion._tucker import init_mutan as init_mutan

@@ -9,7 +9,6 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._blocks import BlockWeights, NormWeights, block, init_blocks, init_norm
 from crossmodal_jax.fusion._tokens import (
     TOKEN_SCALE,
     check_options,
@@ -18,6 +17,13 @@ from crossmodal_jax.fusion._tokens import (
     join,
     pool,
     project,
+)
+from crossmodal_jax.fusion._transformer import (
+    NormWeights,
+    TransformerBlockWeights,
+    init_blocks,
+    init_norm,
+    transformer_block,
 )
 
 
@@ -35,7 +41,7 @@ class BottleneckWeights(NamedTuple):
     kernels: tuple[Float[Array, "d_m dim"], ...]
     biases: Float[Array, "m dim"]
     bottlenecks: Float[Array, "bottlenecks dim"]
-    blocks: tuple[tuple[BlockWeights, ...], ...]
+    blocks: tuple[tuple[TransformerBlockWeights, ...], ...]
     norm: NormWeights
 
 
@@ -160,7 +166,7 @@ def bottleneck(
         copies = []
         for m, own in enumerate(layer):
             sequence, mask = join([tokens[m], shared], [masks[m], everyone])
-            sequence = block(sequence, own, mask)
+            sequence = transformer_block(sequence, own, mask)
             tokens[m], copy = jnp.split(sequence, [masks[m].shape[-1]], axis=-2)
             copies.append(copy)
         shared = numerics.masked_mean(jnp.stack(copies, axis=-3), some[..., None, None], axis=-3)

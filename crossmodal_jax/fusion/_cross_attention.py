@@ -8,7 +8,6 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._blocks import BlockWeights, NormWeights, block, init_blocks, init_norm
 from crossmodal_jax.fusion._tokens import (
     check_options,
     clean_tokens,
@@ -16,6 +15,13 @@ from crossmodal_jax.fusion._tokens import (
     join,
     pool,
     project,
+)
+from crossmodal_jax.fusion._transformer import (
+    NormWeights,
+    TransformerBlockWeights,
+    init_blocks,
+    init_norm,
+    transformer_block,
 )
 
 
@@ -31,7 +37,7 @@ class CrossAttentionWeights(NamedTuple):
 
     kernels: tuple[Float[Array, "d_m dim"], ...]
     biases: Float[Array, "m dim"]
-    blocks: tuple[BlockWeights, ...]
+    blocks: tuple[TransformerBlockWeights, ...]
     norm: NormWeights
 
 
@@ -182,5 +188,5 @@ def _read(
     # A single modality reads an empty sequence.
     context, keys = join([tokens[..., :0, :], *others], [masks[0][..., :0], *masks[1:]])
     for layer in weights.blocks:
-        tokens = block(tokens, layer, keys, context=context)
+        tokens = transformer_block(tokens, layer, keys, context=context)
     return tokens, masks[0]

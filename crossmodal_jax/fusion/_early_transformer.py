@@ -7,7 +7,6 @@ import jax
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._blocks import BlockWeights, NormWeights, block, init_blocks, init_norm
 from crossmodal_jax.fusion._tokens import (
     check_options,
     clean_tokens,
@@ -15,6 +14,13 @@ from crossmodal_jax.fusion._tokens import (
     join,
     pool,
     project,
+)
+from crossmodal_jax.fusion._transformer import (
+    NormWeights,
+    TransformerBlockWeights,
+    init_blocks,
+    init_norm,
+    transformer_block,
 )
 
 
@@ -30,7 +36,7 @@ class EarlyTransformerWeights(NamedTuple):
 
     kernels: tuple[Float[Array, "d_m dim"], ...]
     biases: Float[Array, "m dim"]
-    blocks: tuple[BlockWeights, ...]
+    blocks: tuple[TransformerBlockWeights, ...]
     norm: NormWeights
 
 
@@ -128,5 +134,5 @@ def early_transformer(
     projected = project("early_transformer", xs, weights.kernels, weights.biases)
     tokens, mask = join(projected, masks)
     for layer in weights.blocks:
-        tokens = block(tokens, layer, mask)
+        tokens = transformer_block(tokens, layer, mask)
     return pool(tokens, mask, weights.norm)

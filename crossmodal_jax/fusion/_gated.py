@@ -91,6 +91,15 @@ def gated(
     gᵢ = exp(aᵢ) / Σ_{j present} exp(aⱼ) with aᵢ = Vᵢ [m₁x₁; …; m_M x_M; m] + cᵢ. For M = 2 this
     is the logistic gate of the paper.
 
+    Absence: an absent modality has gate 0, those of the others add up to 1, and they can read
+    from the indicators m what is missing. Zeros where nothing is present.
+
+    Cost: with D = Σ dᵢ, dim · (D + M (D + M) + 2 M) weights and twice as many FLOPs a sample, the
+    gates M times as many as the maps; M · dim numbers each of gates and hidden units.
+
+    Choose it where it differs from unit to unit and from sample to sample which modality is to be
+    believed. With many or wide modalities `attention_weighted` is far cheaper.
+
     Args:
       xs: One array per modality, shapes [*batch, d_m]; the batch axes broadcast.
       weights: Kernels Wᵢ [d_m, dim], biases b [m, dim], gate kernel V [Σ d_m + m, m, dim] and

@@ -18,6 +18,13 @@ def mean(
 
     z = Σᵢ mᵢ xᵢ / Σⱼ mⱼ, where mᵢ is 1 if modality i is present.
 
+    Absence: an absent modality leaves the mean to the others. Zeros where nothing is present.
+
+    Cost: no weights, 2 M d FLOPs a sample, and nothing larger than the inputs.
+
+    Choose it for codes that live in one space already, as those of contrastively trained
+    encoders do, and where modalities are often absent: it never has to be learned anew.
+
     Args:
       xs: One array per modality, shapes [*batch, d] with one width d; the batch axes broadcast.
       present: True where a sample has the modality, a shape that broadcasts to [*batch, m];

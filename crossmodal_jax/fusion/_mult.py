@@ -10,7 +10,6 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._blocks import BlockWeights, NormWeights, block, init_blocks, init_norm
 from crossmodal_jax.fusion._inputs import linear
 from crossmodal_jax.fusion._tokens import (
     check_options,
@@ -18,6 +17,13 @@ from crossmodal_jax.fusion._tokens import (
     init_projection,
     pool,
     project,
+)
+from crossmodal_jax.fusion._transformer import (
+    NormWeights,
+    TransformerBlockWeights,
+    init_blocks,
+    init_norm,
+    transformer_block,
 )
 
 
@@ -37,8 +43,8 @@ class MultWeights(NamedTuple):
 
     kernels: tuple[Float[Array, "d_m dim"], ...]
     biases: Float[Array, "m dim"]
-    readers: tuple[tuple[tuple[BlockWeights, ...], ...], ...]
-    blocks: tuple[tuple[BlockWeights, ...], ...]
+    readers: tuple[tuple[tuple[TransformerBlockWeights, ...], ...], ...]
+    blocks: tuple[tuple[TransformerBlockWeights, ...], ...]
     norms: tuple[NormWeights, ...]
     out_kernel: Float[Array, "m wide dim"]
     out_bias: Float[Array, "dim"]
@@ -173,7 +179,7 @@ def mult(
         ]
         joint = jnp.concatenate(read, axis=-1) if read else tokens[a]
         for layer in weights.blocks[a]:
-            joint = block(joint, layer, masks[a])
+            joint = transformer_block(joint, layer, masks[a])
         pooled.append(pool(joint, masks[a], weights.norms[a]))
     dim = weights.out_bias.shape[0]
     z = linear(jnp.concatenate(pooled, axis=-1), weights.out_kernel.reshape(-1, dim))
@@ -184,12 +190,12 @@ def mult(
 
 def _read(
     tokens: Float[Array, "*batch t dim"],
-    layers: Sequence[BlockWeights],
+    layers: Sequence[TransformerBlockWeights],
     context: Float[Array, "*batch s dim"],
     where: Bool[Array, "*batch s"],
 ) -> Float[Array, "*batch t dim"]:
     for layer in layers:
-        tokens = block(tokens, layer, where, context=context)
+        tokens = transformer_block(tokens, layer, where, context=context)
     return tokens
 
 

@@ -9,7 +9,6 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._blocks import BlockWeights, NormWeights, block, init_blocks, init_norm
 from crossmodal_jax.fusion._tokens import (
     TOKEN_SCALE,
     check_options,
@@ -18,6 +17,13 @@ from crossmodal_jax.fusion._tokens import (
     join,
     pool,
     project,
+)
+from crossmodal_jax.fusion._transformer import (
+    NormWeights,
+    TransformerBlockWeights,
+    init_blocks,
+    init_norm,
+    transformer_block,
 )
 
 
@@ -36,8 +42,8 @@ class PerceiverWeights(NamedTuple):
     kernels: tuple[Float[Array, "d_m dim"], ...]
     biases: Float[Array, "m dim"]
     latents: Float[Array, "latents dim"]
-    readers: tuple[BlockWeights, ...]
-    blocks: tuple[BlockWeights, ...]
+    readers: tuple[TransformerBlockWeights, ...]
+    blocks: tuple[TransformerBlockWeights, ...]
     norm: NormWeights
 
 
@@ -204,6 +210,6 @@ def _read(
     latents = weights.latents.astype(tokens.dtype)
     latents = jnp.broadcast_to(latents, (*tokens.shape[:-2], *latents.shape))
     for reader, layer in zip(weights.readers, weights.blocks, strict=True):
-        latents = block(latents, reader, mask, context=tokens)
-        latents = block(latents, layer)
+        latents = transformer_block(latents, reader, mask, context=tokens)
+        latents = transformer_block(latents, layer)
     return latents, jnp.any(mask, axis=-1)

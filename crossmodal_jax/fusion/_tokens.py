@@ -10,7 +10,6 @@ from jaxtyping import Array, Bool, Float
 from crossmodal_jax import numerics
 from crossmodal_jax._checks import check_modalities, check_present
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.fusion._blocks import NormWeights, layer_norm
 from crossmodal_jax.fusion._inputs import (
     check_dims,
     check_kernels,
@@ -18,6 +17,7 @@ from crossmodal_jax.fusion._inputs import (
     common_dtype,
     linear,
 )
+from crossmodal_jax.fusion._transformer import NormWeights, layer_norm
 
 # Standard deviation of learned tokens at the start: what they take in then outweighs them.
 TOKEN_SCALE = 0.02

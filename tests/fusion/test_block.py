@@ -96,6 +96,6 @@ def test_bad_widths_and_options_are_refused(no_jaxtyping):
     with pytest.raises(ValueError, match=r"^block: `weights` must have one kernel .*init_block\("):
         fusion.block([jnp.ones(3), jnp.ones(4)], weights)
     for option in ("num_chunks", "chunk_dim", "rank"):
-        message = rf"^init_block: `{option}` must be positive, got {option}=0; .*\.$"
+        message = rf"^init_block: `{option}` must be at least 1, got 0; .*\.$"
         with pytest.raises(ValueError, match=message):
             fusion.init_block(jax.random.key(0), (3, 5), 4, **{option: 0})

@@ -135,6 +135,6 @@ def test_bad_widths_and_options_are_refused(name, no_jaxtyping):
     ):
         operator.apply([jnp.ones(3), jnp.ones(4)], weights)
     for option in ("pool_size", "order")[: 1 + (name == "mfh")]:
-        message = rf"^init_{name}: `{option}` must be positive, got {option}=0; .*\.$"
+        message = rf"^init_{name}: `{option}` must be at least 1, got 0; .*\.$"
         with pytest.raises(ValueError, match=message):
             operator.init(jax.random.key(0), (3, 5), 4, **{option: 0})

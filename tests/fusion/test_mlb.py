@@ -61,6 +61,6 @@ def test_bad_widths_and_options_are_refused(no_jaxtyping):
     with pytest.raises(ValueError, match=r"^mlb: `weights` must have one kernel .* init_mlb\("):
         fusion.mlb([jnp.ones(3), jnp.ones(4)], weights)
     with pytest.raises(
-        ValueError, match=r"^init_mlb: `hidden_dim` must be positive, got .*; .*\.$"
+        ValueError, match=r"^init_mlb: `hidden_dim` must be at least 1, got .*; .*\.$"
     ):
         fusion.init_mlb(jax.random.key(0), (3, 5), 4, hidden_dim=0)

@@ -34,6 +34,17 @@ def test_width_is_told_by_eval_shape(name):
     assert shape == ((2, 15) if name == "concat" else (2, 4))
 
 
+@pytest.mark.parametrize("name", fusion.OPERATORS)
+def test_every_docstring_says_what_the_page_of_operators_shows(name):
+    head = inspect.getdoc(getattr(fusion, name)).split("\nArgs:\n")[0]
+    starts = [paragraph.split(maxsplit=1)[0] for paragraph in head.split("\n\n")]
+    assert [s for s in starts if s in {"Absence:", "Cost:", "Choose"}] == [
+        "Absence:",
+        "Cost:",
+        "Choose",
+    ]
+
+
 def test_kinds_are_the_documented_ones():
     kinds = {operator.kind for operator in fusion.OPERATORS.values()}
     assert kinds <= {"vectors", "tokens", "distributions", "decisions"}

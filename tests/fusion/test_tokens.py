@@ -178,7 +178,7 @@ def test_bad_options_are_refused(name):
         init(1)
     numbers = {"perceiver": ["num_latents"], "bottleneck": ["num_bottlenecks"]}.get(name, [])
     for option in ("num_heads", "num_layers", *numbers):
-        message = rf"init_{name}: `{option}` must be positive, got {option}=0; "
+        message = rf"init_{name}: `{option}` must be at least 1, got 0; "
         with pytest.raises(ValueError, match=message):
             init(4, **{option: 0})
 

@@ -103,9 +103,9 @@ def test_bad_widths_and_options_are_refused(name, no_jaxtyping):
         ValueError, match=rf"^{name}: `weights` must have one kernel .*init_{name}\("
     ):
         operator.apply([jnp.ones(3), jnp.ones(4)], weights)
-    message = rf"^init_{name}: `core_dim` must be positive, got core_dim=0; .*\.$"
+    message = rf"^init_{name}: `core_dim` must be at least 1, got 0; .*\.$"
     with pytest.raises(ValueError, match=message):
         operator.init(jax.random.key(0), (3, 5), 4, core_dim=0)
-    message = r"^init_mutan: `core_dim`, `rank` must be positive, got core_dim=-1, rank=0; .*\.$"
+    message = r"^init_mutan: `core_dim` must be at least 1, got -1; .*\.$"
     with pytest.raises(ValueError, match=message):
         fusion.init_mutan(jax.random.key(0), (3, 5), 4, core_dim=-1, rank=0)

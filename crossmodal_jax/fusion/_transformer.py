@@ -28,7 +28,7 @@ class NormWeights(NamedTuple):
     bias: Float[Array, "dim"]
 
 
-class BlockWeights(NamedTuple):
+class TransformerBlockWeights(NamedTuple):
     """Weights of one transformer block.
 
     The shapes tell the number of heads and their width. No map of the attention has a bias, so
@@ -62,7 +62,7 @@ def init_norm(dim: int) -> NormWeights:
     return NormWeights(jnp.ones(dim, jnp.float32), jnp.zeros(dim, jnp.float32))
 
 
-def init_block(key: Array, dim: int, num_heads: int) -> BlockWeights:
+def init_transformer_block(key: Array, dim: int, num_heads: int) -> TransformerBlockWeights:
     """Returns initial weights of a block: kernels of variance 1 / fan-in, no bias.
 
     A head has ⌈dim / num_heads⌉ features and the hidden layer 4·dim units.
@@ -73,7 +73,7 @@ def init_block(key: Array, dim: int, num_heads: int) -> BlockWeights:
     def normal(i: int, fan_in: int, *shape: int) -> Array:
         return jax.random.normal(keys[i], shape, jnp.float32) * fan_in**-0.5
 
-    return BlockWeights(
+    return TransformerBlockWeights(
         norm=init_norm(dim),
         query=normal(0, dim, dim, num_heads, head_dim),
         key_value=normal(1, dim, dim, 2, num_heads, head_dim),
@@ -86,9 +86,12 @@ def init_block(key: Array, dim: int, num_heads: int) -> BlockWeights:
     )
 
 
-def init_blocks(key: Array, num_layers: int, dim: int, num_heads: int) -> tuple[BlockWeights, ...]:
+def init_blocks(
+    key: Array, num_layers: int, dim: int, num_heads: int
+) -> tuple[TransformerBlockWeights, ...]:
     """Returns initial weights of a stack of blocks."""
-    return tuple(init_block(k, dim, num_heads) for k in jax.random.split(key, num_layers))
+    keys = jax.random.split(key, num_layers)
+    return tuple(init_transformer_block(k, dim, num_heads) for k in keys)
 
 
 def layer_norm(x: Float[Array, "*batch dim"], weights: NormWeights) -> Float[Array, "*batch dim"]:
@@ -101,9 +104,9 @@ def layer_norm(x: Float[Array, "*batch dim"], weights: NormWeights) -> Float[Arr
     return (normal * weights.scale.astype(dtype) + weights.bias.astype(dtype)).astype(x.dtype)
 
 
-def block(
+def transformer_block(
     x: Float[Array, "*batch t dim"],
-    weights: BlockWeights,
+    weights: TransformerBlockWeights,
     where: Bool[Array, "*batch s"] | None = None,
     *,
     context: Float[Array, "*batch s dim"] | None = None,
@@ -132,7 +135,7 @@ def _add(x: Array, change: Array) -> Array:
 def _attend(
     x: Float[Array, "*batch t dim"],
     context: Float[Array, "*batch s dim"],
-    weights: BlockWeights,
+    weights: TransformerBlockWeights,
     where: Bool[Array, "*batch s"] | None,
 ) -> Float[Array, "*batch t dim"]:
     dim, heads, head_dim = weights.query.shape
