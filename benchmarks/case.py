@@ -70,6 +70,16 @@ def with_gradient(function: Callable[..., Any], num: int) -> Callable[..., Any]:
     return both
 
 
+def in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` itself as a reference: on float64, it shows what its own dtype rounds away."""
+
+    def reference(*args: Any) -> Any:
+        with jax.enable_x64(True):
+            return jax.tree.map(np.asarray, jax.jit(function)(*args))
+
+    return reference
+
+
 def tree_bytes(tree: Any) -> int:
     """Bytes of all arrays, from their shapes."""
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))

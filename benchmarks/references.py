@@ -15,20 +15,6 @@ def forward(reference: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: reference(0.0, *args, **kwargs)[0]
 
 
-def mean(cotangent, xs, weights, present):
-    """Reference of `fusion.mean`."""
-    shares = present / np.maximum(present.sum(1, keepdims=True), 1)
-    output = sum(shares[:, [m]] * x for m, x in enumerate(xs))
-    return output, (tuple(shares[:, [m]] * cotangent for m in range(len(xs))), weights)
-
-
-def concat(cotangent, xs, weights, present):
-    """Reference of `fusion.concat`."""
-    joint = np.concatenate([*_masked(xs, present), present], axis=1)
-    cotangent = np.broadcast_to(cotangent, joint.shape)
-    return joint, (_split(cotangent, xs, present), weights)
-
-
 def weighted_sum(cotangent, xs, weights, present):
     """Reference of `fusion.weighted_sum`."""
     xs = _masked(xs, present)
@@ -42,39 +28,6 @@ def weighted_sum(cotangent, xs, weights, present):
     d_kernels = tuple(x.T @ c for x, c in zip(xs, scaled, strict=True))
     d_xs = tuple(c @ kernel.T for c, kernel in zip(scaled, weights.kernels, strict=True))
     return output, (d_xs, type(weights)(kernels=d_kernels, logits=d_logits))
-
-
-def gated(cotangent, xs, weights, present):
-    """Reference of `fusion.gated`."""
-    xs = _masked(xs, present)
-    joint = np.concatenate([*xs, present], axis=1)
-    gate_kernel = weights.gate_kernel.reshape(joint.shape[1], -1)
-    logits = (joint @ gate_kernel).reshape(len(joint), *weights.gate_bias.shape) + weights.gate_bias
-    keep = present[..., None]
-    gates = _softmax(np.where(keep, logits, -np.inf), keep)
-    mapped = [x @ kernel for x, kernel in zip(xs, weights.kernels, strict=True)]
-    hidden = np.tanh(np.stack(mapped, axis=1) + weights.biases)
-    output = (gates * hidden).sum(1)
-
-    cotangent = np.broadcast_to(cotangent, output.shape)[:, None]
-    d_mapped = gates * cotangent * (1 - hidden**2)
-    d_logits = _softmax_pullback(gates, hidden * cotangent)
-    flat = d_logits.reshape(len(joint), -1)
-    from_gates = _split(flat @ gate_kernel.T, xs, present)
-    d_xs = tuple(
-        present[:, [m]] * (d_mapped[:, m] @ kernel.T) + from_gates[m]
-        for m, kernel in enumerate(weights.kernels)
-    )
-    d_weights = type(weights)(
-        kernels=tuple(x.T @ d_mapped[:, m] for m, x in enumerate(xs)),
-        biases=d_mapped.sum(0),
-        gate_kernel=(joint.T @ flat).reshape(weights.gate_kernel.shape),
-        gate_bias=d_logits.sum(0),
-    )
-    return output, (d_xs, d_weights)
-
-
-FUSION = {"mean": mean, "concat": concat, "weighted_sum": weighted_sum, "gated": gated}
 
 
 def clip_loss(cotangent, x, y, *, logit_scale):
@@ -153,13 +106,6 @@ def pca_fit(dim):
 
 def _masked(xs, present):
     return [np.where(present[:, [m]], x, 0) for m, x in enumerate(xs)]
-
-
-def _split(joint, xs, present):
-    """The columns of every modality in a concatenation, 0 where it is absent."""
-    ends = np.cumsum([x.shape[1] for x in xs])
-    parts = np.split(joint, ends, axis=1)[: len(xs)]
-    return tuple(_masked(parts, present))
 
 
 def _softmax(logits, where=True):

@@ -1,12 +1,18 @@
 """Every example runs as a user would run it, and learns."""
 
+import os
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+from crossmodal_jax import fusion
+
+FOLDER = Path(__file__).parents[1] / "examples"
+COMPARISON = FOLDER / "compare_fusion.py"
+EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {COMPARISON})
+VECTORS = [name for name, operator in fusion.OPERATORS.items() if operator.kind == "vectors"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -21,3 +27,31 @@ def test_example_runs_and_learns(path, capsys):
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_stays_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 60
+
+
+def _compare(data, names, monkeypatch):
+    folder = Path(os.environ.get("CROSSMODAL_JAX_DATA", FOLDER.parents[1] / "shared" / "data"))
+    if data == "mfeat" and not (folder / "mfeat").exists():
+        pytest.skip(f"the digits are not in {folder}")
+    monkeypatch.setenv("CROSSMODAL_JAX_DATA", str(folder))
+    main = runpy.run_path(str(COMPARISON))["main"]
+    sizes = ["--seeds", "2", "--steps", "60", "--hidden", "64", "--masks", "1"]
+    return main(["--data", data, *sizes, "--only", *names])
+
+
+def test_operators_are_compared_on_digits(monkeypatch, capsys):
+    results = _compare("mfeat", ["concat", "gated"], monkeypatch)
+    for values in results.values():
+        everything, *_, fewest = values.mean(axis=0)
+        # Ten classes: chance has 0.1.
+        assert everything > 0.9
+        assert 0.6 < fewest < everything
+    assert "70% missing" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["glyphs", "mfeat"])
+def test_every_operator_learns_real_data(data, monkeypatch):
+    results = _compare(data, VECTORS, monkeypatch)
+    for name, values in results.items():
+        assert values[:, 0].mean() > (0.9 if data == "mfeat" else 0.4), name

@@ -90,7 +90,7 @@ def test_a_full_disk_is_one_line_and_exit_2(tmp_path, load, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--quick", "--only", "nonesuch"], "there are fusion/concat, fusion/gated"),
+        (["--quick", "--only", "nonesuch"], "there are fusion/attention_weighted"),
         (["--rounds", "0"], "at least 1, got '0'"),
         (["--quik"], "unrecognized arguments: --quik"),
     ],
