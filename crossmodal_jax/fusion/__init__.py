@@ -124,6 +124,7 @@ from crossmodal_jax.fusion._perceiver import perceiver_latents as perceiver_late
 from crossmodal_jax.fusion._polynomial import PolynomialWeights as PolynomialWeights
 from crossmodal_jax.fusion._polynomial import init_polynomial as init_polynomial
 from crossmodal_jax.fusion._polynomial import polynomial as polynomial
+from crossmodal_jax.fusion._product import product as product
 from crossmodal_jax.fusion._stacking import StackingWeights as StackingWeights
 from crossmodal_jax.fusion._stacking import init_stacking as init_stacking
 from crossmodal_jax.fusion._stacking import stacking as stacking

@@ -41,6 +41,7 @@ from crossmodal_jax.fusion._multiplicative_interaction import (
 )
 from crossmodal_jax.fusion._perceiver import init_perceiver, perceiver
 from crossmodal_jax.fusion._polynomial import init_polynomial, polynomial
+from crossmodal_jax.fusion._product import product
 from crossmodal_jax.fusion._stacking import init_stacking, stacking
 from crossmodal_jax.fusion._tensor_fusion import init_tensor_fusion, tensor_fusion
 from crossmodal_jax.fusion._tucker import init_mutan, init_tucker, mutan, tucker
@@ -105,6 +106,7 @@ def _of_experts(name: str, function: Callable[..., Gaussian | GaussianMixture]) 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
         "mean": _without_weights("mean", mean),
+        "product": _without_weights("product", product),
         "concat": _without_weights("concat", concat),
         "weighted_sum": Operator(init_weighted_sum, weighted_sum),
         "gated": Operator(init_gated, gated),

@@ -9,6 +9,10 @@ def mean(xs, weights, present):
     return np.mean([xs[m] for m in present], axis=0) if present else np.zeros_like(xs[0])
 
 
+def product(xs, weights, present):
+    return np.prod([xs[m] for m in present], axis=0) if present else np.zeros_like(xs[0])
+
+
 def concat(xs, weights, present):
     parts = [x if m in present else np.zeros_like(x) for m, x in enumerate(xs)]
     return np.concatenate([*parts, [float(m in present) for m in range(len(xs))]])
@@ -51,6 +55,9 @@ def _reorder_gates(weights, order):
 
 OPERATORS = {
     "mean": OperatorMember(mean, lambda weights, order: weights, dims=(4, 4, 4)),
+    "product": OperatorMember(
+        product, lambda weights, order: weights, dims=(4, 4, 4), widths=(((64,) * 3, 64),)
+    ),
     "concat": OperatorMember(concat),
     "weighted_sum": OperatorMember(
         weighted_sum,
