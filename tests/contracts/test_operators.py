@@ -24,12 +24,20 @@ def _present(name):
     return np.repeat(np.array(list(patterns)), 2, axis=0)
 
 
+@functools.cache
+def _initial_weights(name):
+    member = members.OPERATORS[name]
+    init = functools.partial(fusion.OPERATORS[name].init, dims=member.dims, dim=member.dim)
+    return jax.jit(init)(jax.random.key(0))
+
+
+@functools.cache
 def _case(name, dtype="float32"):
     """Returns a sample for each pattern, and weights that are neither special nor rounded."""
     member = members.OPERATORS[name]
     rng = np.random.default_rng(0)
     xs = [jnp.asarray(x, dtype) for x in member.inputs(rng, len(_present(name)), member.dims)]
-    weights = fusion.OPERATORS[name].init(jax.random.key(0), member.dims, member.dim)
+    weights = jax.tree.map(np.asarray, _initial_weights(name))
     wide = "float64" if dtype == "float64" else "float32"
     # Each by a share of its own spread, so that the result keeps its size.
     nudge = lambda x: np.asarray(x) + 0.3 * (np.std(x) or 1) * rng.normal(size=x.shape)
@@ -203,16 +211,14 @@ def test_one_sample_and_one_compilation(name):
 
 
 @every_operator
-def test_runs_under_strict_promotion_nan_debugging_and_leak_checks(name, strict):
+def test_runs_under_strict_promotion_and_leak_checks(name, strict):
+    # NaN debugging looks at results, and those are finite by the test of payloads. Here shapes
+    # and dtypes are enough: nothing is compiled.
     xs, weights = _case(name)
-    present = _present(name)
-    value, _ = _compiled(name)(_filled(xs, present, np.nan), weights, present)
-    _assert_finite(value)
-    for dtype in ("bfloat16", "float64"):
+    for dtype in ("bfloat16", "float32", "float64"):
         with jax.enable_x64(dtype == "float64"):
-            narrow = [jax.ShapeDtypeStruct(x.shape, dtype) for x in xs]
-            # Shapes and dtypes only: nothing is compiled.
-            value, _ = jax.eval_shape(_compiled(name), narrow, weights, present)
+            typed = [jax.ShapeDtypeStruct(x.shape, dtype) for x in xs]
+            value, _ = jax.eval_shape(_compiled(name), typed, weights, _present(name))
             assert value.dtype == dtype
 
 
@@ -249,8 +255,7 @@ def test_bad_types_are_refused_by_name(name, no_jaxtyping):
 @every_operator
 def test_number_of_weights_is_the_closed_formula(name):
     member = members.OPERATORS[name]
-    weights = fusion.OPERATORS[name].init(jax.random.key(0), member.dims, member.dim)
-    leaves = jax.tree.leaves(weights)
+    leaves = jax.tree.leaves(_initial_weights(name))
     assert sum(x.size for x in leaves) == member.num_weights(member.dims, member.dim)
     assert all(x.dtype == jnp.float32 for x in leaves)
 
@@ -258,9 +263,7 @@ def test_number_of_weights_is_the_closed_formula(name):
 @every_operator
 def test_every_weight_learns_from_one_step(name):
     xs, _ = _case(name)
-    member = members.OPERATORS[name]
-    weights = fusion.OPERATORS[name].init(jax.random.key(0), member.dims, member.dim)
-    _, (_, slopes) = _compiled(name)(xs, weights, _present(name))
+    _, (_, slopes) = _compiled(name)(xs, _initial_weights(name), _present(name))
     for path, slope in jax.tree_util.tree_leaves_with_path(slopes):
         # Units that are off for all samples, as those of a ramp may be, are the exception.
         assert np.mean(np.asarray(slope) != 0) > 0.6, (path, np.mean(np.asarray(slope) != 0))
