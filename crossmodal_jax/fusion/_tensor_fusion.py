@@ -161,8 +161,8 @@ def outer_product(
     """Outer product of all modalities, each extended by a one, as a vector.
 
     z = vec([1; x₁] ⊗ … ⊗ [1; x_M]) with the last modality varying fastest. Entry (k₁, …, k_M)
-    of the tensor is Πᵢ [1; xᵢ]ₖᵢ, where index 0 is the one, and stands at place
-    (…(k₁ (d₂ + 1) + k₂)(d₃ + 1) + …) + k_M. The first entry is always 1.
+    of the tensor is the product of the entries kᵢ of [1; xᵢ], of which entry 0 is the one, and
+    stands at place (…(k₁ (d₂ + 1) + k₂)(d₃ + 1) + …) + k_M. The first entry is always 1.
 
     Absence: an absent modality is [1; 0; …; 0], so that all products with its entries are 0.
     Where nothing is present, the result is [1; 0; …; 0].

@@ -269,8 +269,11 @@ def test_every_weight_learns_from_one_step(name):
         assert np.mean(np.asarray(slope) != 0) > 0.6, (path, np.mean(np.asarray(slope) != 0))
 
 
+# One narrow and one wide case of each on every run, all of them at night.
 _VARIANCES = [
-    (name, dims, dim) for name, member in members.OPERATORS.items() for dims, dim in member.widths
+    pytest.param(name, dims, dim, marks=[] if i < 2 else [pytest.mark.slow])
+    for name, member in members.OPERATORS.items()
+    for i, (dims, dim) in enumerate(member.widths)
 ]
 
 

@@ -177,7 +177,7 @@ def test_default_sketch_is_no_wider_than_the_outer_product_needs():
 def test_bad_options_are_refused(no_jaxtyping):
     xs = [jnp.ones(3), jnp.ones(3)]
     with pytest.raises(
-        ValueError, match=r"^init_compact_bilinear: `sketch_dim` must be .* got .*=0;"
+        ValueError, match=r"^init_compact_bilinear: `sketch_dim` must be at least 1, got 0;"
     ):
         fusion.init_compact_bilinear(jax.random.key(0), (3, 3), 2, sketch_dim=0)
     for name in ("compact_bilinear_pooling", "count_sketch"):
