@@ -45,7 +45,8 @@ def stream(
     # the transpose of that adds the gradients up.
     zero = jnp.where(jnp.any(flat[0][:1] > 0), 0, 0)
     weights = jax.tree.map(lambda w: w + zero.astype(w.dtype), weights)
-    z = _in_chunks(function, _num_chunks(rows, fit), weights, tuple(flat[:-1]), flat[-1])
+    chunks = _num_chunks(rows, fit)
+    z: Any = _in_chunks(function, chunks, weights, tuple(flat[:-1]), flat[-1])
     return z.reshape(*batch, -1)
 
 
