@@ -39,6 +39,7 @@ def _compare(data, names, monkeypatch):
     return main(["--data", data, *sizes, "--only", *names])
 
 
+@pytest.mark.slow
 def test_operators_are_compared_on_digits(monkeypatch, capsys):
     results = _compare("mfeat", ["concat", "gated"], monkeypatch)
     for values in results.values():

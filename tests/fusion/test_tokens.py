@@ -65,7 +65,9 @@ def test_a_token_that_is_masked_is_a_token_that_is_deleted(name, x64):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in {"mult", "bottleneck"} else [])
+        pytest.param(
+            name, marks=[pytest.mark.slow] if name in {"mult", "bottleneck", "perceiver"} else []
+        )
         for name in NAMES
     ],
 )
