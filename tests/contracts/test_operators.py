@@ -171,7 +171,7 @@ def test_order_of_the_modalities_is_a_matter_of_names(name):
     expected, _ = _compiled(name)(xs, weights, present)
     order = [*range(1, len(xs)), 0]
     got, _ = _compiled(name)([xs[m] for m in order], reorder(weights, order), present[:, order])
-    np.testing.assert_allclose(got, expected, rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(got, expected, **_tolerance(name))
 
 
 @every_operator
