@@ -79,6 +79,7 @@ def _apply(n: int, dx: int, dy: int, ridge: transforms.Transform, mode: str) -> 
             mean=rng.standard_normal(dx, np.float32),
             kernel=rng.standard_normal((dx, dy), np.float32) / np.float32(dx) ** 0.5,
             offset=rng.standard_normal(dy, np.float32),
+            residual=np.eye(dy, dtype=np.float32),
         )
         cotangent = rng.standard_normal((n, dy), np.float32)
         return (cotangent, x, params) if backward else (x, params)

@@ -16,6 +16,7 @@ from crossmodal_jax.transforms._transform import (
     matmul,
     paired_moments,
     regularised,
+    residual_covariance,
 )
 
 
@@ -27,12 +28,14 @@ class CCA(NamedTuple):
       kernels: The directions W_x and W_y, shapes [dx, k] and [dy, k].
       loadings: The decoders S_xy W_y and S_yx W_x, shapes [dx, k] and [dy, k].
       correlations: The canonical correlations, descending, shape [k].
+      residual: Covariance of y − T(x) over the fitted rows, shape [dy, dy].
     """
 
     means: tuple[Float[Array, "dx"], Float[Array, "dy"]]
     kernels: tuple[Float[Array, "dx k"], Float[Array, "dy k"]]
     loadings: tuple[Float[Array, "dx k"], Float[Array, "dy k"]]
     correlations: Float[Array, "k"]
+    residual: Float[Array, "dy dy"]
 
 
 def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exact") -> Transform:
@@ -57,9 +60,8 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
         ones.
 
     Returns:
-      A `Transform` with parameters `CCA(means, kernels, loadings, correlations)`. `fit` takes
-      x [n, dx] and y [n, dy], `solve` the moments of (x, y), `apply` x [*batch, dx],
-      `inverse` y [*batch, dy].
+      A `Transform` with parameters `CCA`. `fit` takes x [n, dx] and y [n, dy], `solve` the
+      moments of (x, y), `apply` x [*batch, dx], `inverse` y [*batch, dy].
 
     Raises:
       ValueError: If `dim` is out of range, `solver` is unknown, y is missing, the rows differ,
@@ -95,7 +97,9 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
         u, rho, v = leading_singular(whitened, dim, solver)
         kernels = matmul(whiten_x.T, u), matmul(whiten_y.T, v)
         loadings = matmul(cross, kernels[1]), matmul(cross.T, kernels[0])
-        return CCA((moments.means[0], moments.means[1]), kernels, loadings, jnp.minimum(rho, 1))
+        residual = residual_covariance(moments, matmul(kernels[0], loadings[1].T))
+        means = moments.means[0], moments.means[1]
+        return CCA(means, kernels, loadings, jnp.minimum(rho, 1), residual)
 
     def fit(
         x: Float[ArrayLike, "n dx"],

@@ -13,6 +13,7 @@ from crossmodal_jax.transforms._transform import (
     check_width,
     paired_moments,
     regularised,
+    residual_covariance,
 )
 
 
@@ -23,11 +24,13 @@ class Ridge(NamedTuple):
       mean: The mean of x, shape [dx].
       kernel: The coefficients W, shape [dx, dy].
       offset: The mean of y, shape [dy].
+      residual: Covariance of y − T(x) over the fitted rows, shape [dy, dy].
     """
 
     mean: Float[Array, "dx"]
     kernel: Float[Array, "dx dy"]
     offset: Float[Array, "dy"]
+    residual: Float[Array, "dy dy"]
 
 
 def ridge(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
@@ -43,8 +46,8 @@ def ridge(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
       l2: Relative penalty ≥ 0; may be traced, and mapped by `jax.vmap`.
 
     Returns:
-      A `Transform` with parameters `Ridge(mean, kernel, offset)`; it has no inverse. `fit`
-      takes x [n, dx] and y [n, dy], `solve` the moments of (x, y), `apply` x [*batch, dx].
+      A `Transform` with parameters `Ridge`; it has no inverse. `fit` takes x [n, dx] and
+      y [n, dy], `solve` the moments of (x, y), `apply` x [*batch, dx].
 
     Raises:
       ValueError: From `fit` if y is missing or the rows differ, from `apply` if x has another
@@ -65,7 +68,8 @@ def ridge(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
     def solve(moments: JointMoments) -> Ridge:
         check_moments("ridge", moments, 2)
         kernel = solve_psd(regularised(covariance(moments, 0, 0), l2), covariance(moments, 0, 1))
-        return Ridge(moments.means[0], kernel, moments.means[1])
+        mean, offset = moments.means[:2]
+        return Ridge(mean, kernel, offset, residual_covariance(moments, kernel))
 
     def fit(
         x: Float[ArrayLike, "n dx"],

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._checks import check_pairs
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.numerics import JointMoments, moments, safe_norm
+from crossmodal_jax.numerics import JointMoments, covariance, moments, safe_norm
 
 
 class Transform(NamedTuple):
@@ -28,6 +28,51 @@ class Transform(NamedTuple):
     apply: Callable[[Any, ArrayLike], Array]
     inverse: Callable[[Any, ArrayLike], Array] | None = None
     solve: Callable[[JointMoments], Any] | None = None
+
+
+class Predictive(NamedTuple):
+    """A Gaussian prediction.
+
+    Attributes:
+      mean: The prediction of each row, shape [*batch, dy].
+      covariance: What is left of y, the same for every row, shape [dy, dy].
+    """
+
+    mean: Float[Array, "*batch dy"]
+    covariance: Float[Array, "dy dy"]
+
+
+def predictive(t: Transform, params: Any, x: Float[ArrayLike, "*batch dx"]) -> Predictive:
+    """The prediction of a fitted regression together with the covariance of its error.
+
+    The covariance is that of the residuals y − T(x) over the rows of the fit, divided by their
+    number, which is what the parameters keep; it does not know how far `x` is from those rows.
+
+    Args:
+      t: A transform that predicts y, such as `ridge` or `cca`.
+      params: What its `fit` or `solve` returned.
+      x: Rows, shape [*batch, dx].
+
+    Returns:
+      The mean and the covariance of y given x.
+
+    Raises:
+      ValueError: If the parameters keep no residual, as those of `pca`.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from crossmodal_jax.transforms import ridge
+      >>> x, y = jnp.array([[0.0], [0.0]]), jnp.array([[1.0], [3.0]])
+      >>> t = ridge()
+      >>> print(predictive(t, t.fit(x, y), x[0]))
+      Predictive(mean=Array([2.], dtype=float32), covariance=Array([[1.]], dtype=float32))
+    """
+    if not hasattr(params, "residual"):
+        raise ValueError(
+            "predictive: the parameters must keep the covariance of the residual, got "
+            f"{type(params).__name__}; use a transform that predicts y, such as ridge."
+        )
+    return Predictive(t.apply(params, x), params.residual)
 
 
 def paired_moments(
@@ -51,6 +96,15 @@ def check_moments(name: str, state: JointMoments, num_modalities: int) -> None:
             f"{name}: `solve` needs joint moments of {num_modalities} modalities, got "
             f"{len(state.origins)}; make them by moments((x, y))."
         )
+
+
+def residual_covariance(
+    state: JointMoments, kernel: Float[Array, "dx dy"]
+) -> Float[Array, "dy dy"]:
+    """Covariance of y − (x − x̄) W over the rows of (x, y), from their moments."""
+    xy, xx = covariance(state, 0, 1), covariance(state, 0, 0)
+    cross = matmul(kernel.T, xy)
+    return covariance(state, 1, 1) - cross - cross.T + matmul(kernel.T, matmul(xx, kernel))
 
 
 def regularised(s: Float[Array, "d d"], l2: Float[ArrayLike, ""] | float) -> Float[Array, "d d"]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import numerics
-from crossmodal_jax.transforms import FACTORIES, cca, pca, ridge
+from crossmodal_jax.transforms import FACTORIES, cca, pca, predictive, ridge
 
 MEMBERS = {
     "cca": cca(dim=2),
@@ -15,6 +15,12 @@ MEMBERS = {
     "pca subspace": pca(dim=2, solver="subspace"),
     "ridge": ridge(),
 }
+# What cannot be solved from second moments has no `solve`.
+SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
+PAIRED = ["cca", "ridge"]
+"""Fits that need both sides."""
+PREDICTS = ["cca", "cca subspace", "ridge"]
+"""Regressions, which keep the covariance of their residual."""
 FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
 each_member = pytest.mark.parametrize("name", MEMBERS)
@@ -50,7 +56,7 @@ def test_dropped_rows_equal_deleted_rows(name):
     assert_close(APPLIES[name](got, x), APPLIES[name](alone, x))
 
 
-@each_member
+@pytest.mark.parametrize("name", SOLVED)
 def test_solving_from_streamed_moments_equals_fitting(name):
     x, y = data()
     state = numerics.init_moments((14, 4))
@@ -156,12 +162,31 @@ def test_bad_shapes_are_named(name, no_jaxtyping):
             t.inverse(params, np.zeros((3, 77)))
 
 
-@pytest.mark.parametrize("name", ["cca", "ridge"])
+@pytest.mark.parametrize("name", PREDICTS)
+def test_predictions_have_the_covariance_of_the_residuals(name, x64):
+    x, y = (z.astype(np.float64) for z in data())
+    keep = np.arange(40) % 4 != 1
+    t = MEMBERS[name]
+    params = jax.jit(t.fit)(x, y, keep)
+    got = predictive(t, params, x)
+    errors = (y - np.asarray(t.apply(params, x)))[keep]
+    np.testing.assert_array_equal(got.mean, t.apply(params, x))
+    np.testing.assert_allclose(got.covariance, np.cov(errors.T, ddof=0), rtol=1e-9, atol=1e-12)
+
+
+def test_predictive_needs_a_residual():
+    t = pca(dim=1)
+    with pytest.raises(ValueError, match="covariance of the residual, got PCA"):
+        predictive(t, t.fit(data()[0]), data()[0])
+
+
+@pytest.mark.parametrize("name", PAIRED)
 def test_pairs_are_checked(name, no_jaxtyping):
     x, y = data()
     with pytest.raises(ValueError, match=rf"{name}: .*x.shape=\(40, 14\), y.shape=\(39, 4\)"):
         MEMBERS[name].fit(x, y[1:])
     with pytest.raises(ValueError, match=f"{name}: `fit` must have both sides"):
         MEMBERS[name].fit(x)
-    with pytest.raises(ValueError, match=f"{name}: `solve` needs joint moments of 2 modalities"):
-        MEMBERS[name].solve(numerics.moments([x]))
+    if name in SOLVED:
+        with pytest.raises(ValueError, match=f"{name}: `solve` needs joint moments of 2 modal"):
+            MEMBERS[name].solve(numerics.moments([x]))
