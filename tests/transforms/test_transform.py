@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import numerics
-from crossmodal_jax.transforms import FACTORIES, cca, pca, predictive, ridge
+from crossmodal_jax.transforms import FACTORIES, cca, kernel_ridge, pca, predictive, ridge
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
+    "kernel_ridge": kernel_ridge(l2=1e-2),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "ridge": ridge(),
 }
 # What cannot be solved from second moments has no `solve`.
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
-PAIRED = ["cca", "ridge"]
+PAIRED = ["cca", "kernel_ridge", "ridge"]
 """Fits that need both sides."""
 PREDICTS = ["cca", "cca subspace", "ridge"]
 """Regressions, which keep the covariance of their residual."""
