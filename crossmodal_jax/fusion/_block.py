@@ -146,10 +146,11 @@ def block(
     xs, mask = clean_inputs("block", xs, present)
     check_kernels("block", xs, weights.kernels)
     factors = [_map_chunks(*one) for one in zip(xs, weights.kernels, weights.factors, strict=True)]
-    chunks = jnp.sum(product_over_present(factors, mask), axis=-2)
+    mask_of_chunks = jnp.broadcast_to(mask, (factors[0].shape[0], *mask.shape))
+    chunks = jnp.sum(product_over_present(factors, mask_of_chunks), axis=-2)
     if normalize:
         chunks = numerics.normalize(numerics.signed_sqrt(chunks))
-    hidden = chunks.reshape(*mask.shape[:-1], -1).astype(xs[0].dtype)
+    hidden = jnp.moveaxis(chunks.astype(xs[0].dtype), 0, -2).reshape(*mask.shape[:-1], -1)
     return linear(hidden, weights.out_kernel).astype(xs[0].dtype)
 
 
@@ -157,9 +158,15 @@ def _map_chunks(
     x: Float[Array, "*batch d"],
     kernel: Float[Array, "d chunks size"],
     factors: Float[Array, "chunks size rank units"],
-) -> Float[Array, "*batch chunks rank units"]:
-    """Returns the factors F꜀ᵣx̃꜀ of one modality by a product that is batched over the chunks."""
+) -> Float[Array, "chunks *batch rank units"]:
+    """Returns the factors F꜀ᵣx̃꜀ of one modality by a product that is batched over the chunks.
+
+    The chunks come first, as such a product has them: with the samples first, both sides of it
+    would be transposed in memory.
+    """
     projected = linear(x, kernel.reshape(x.shape[-1], -1))
-    projected = projected.reshape(*x.shape[:-1], *kernel.shape[1:])
+    projected = jnp.moveaxis(projected.reshape(*x.shape[:-1], *kernel.shape[1:]), -2, 0)
     # Not in the dtype of the inputs: XLA has no batched bfloat16 product into float32 on CPU.
-    return jnp.einsum("...cs,csru->...cru", projected, factors.astype(projected.dtype))
+    maps = factors.reshape(*factors.shape[:2], -1).astype(projected.dtype)
+    mapped = jnp.einsum("c...s,csq->c...q", projected, maps)
+    return mapped.reshape(*mapped.shape[:-1], *factors.shape[2:])

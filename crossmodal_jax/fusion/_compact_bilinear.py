@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Complex, Float
 
 from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
@@ -124,10 +124,15 @@ def compact_bilinear(
     xs, mask = clean_inputs("compact_bilinear", xs, present)
     dim = weights.kernel.shape[0]
     scaled = [_wide(x) * x.shape[-1] ** -0.5 for x in xs]
-    sketch = _pooled(
+    spectrum = _spectrum(
         "compact_bilinear", scaled, mask, dim, seed=seed, implementation=implementation
     )
-    return linear((dim**0.5 * sketch).astype(xs[0].dtype), weights.kernel).astype(xs[0].dtype)
+    # ⟨a, b⟩ = ⟨DFT a, DFT b⟩ / D: the spectrum of the map is that of a few columns, where the
+    # inverse transform would be one of every sample.
+    columns = _parts(jnp.fft.rfft(weights.kernel.astype(scaled[0].dtype), axis=0), axis=0)
+    maps = jnp.asarray(dim**-0.5 * _twins(dim), columns.dtype)[:, None] * columns
+    z = linear(_parts(spectrum, axis=-1).astype(xs[0].dtype), maps)
+    return numerics.zero_absent(z.astype(xs[0].dtype), jnp.any(mask, axis=-1))
 
 
 def compact_bilinear_pooling(
@@ -189,8 +194,11 @@ def compact_bilinear_pooling(
     _check_sketch(name, dim)
     xs, mask = clean_inputs(name, xs, present)
     wide = [_wide(x) for x in xs]
-    sketch = _pooled(name, wide, mask, dim, seed=seed, implementation=implementation)
-    return sketch.astype(xs[0].dtype)
+    implementation = _choose(implementation, xs, dim)
+    spectrum = _spectrum(name, wide, mask, dim, seed=seed, implementation=implementation)
+    inverse = _inverse_folded if implementation == "folded" else jnp.fft.irfft
+    z = numerics.zero_absent(inverse(spectrum, n=dim), jnp.any(mask, axis=-1))
+    return z.astype(xs[0].dtype)
 
 
 def count_sketch(
@@ -249,7 +257,14 @@ def _hashes_and_signs(
     return hashes.astype(np.int32), signs
 
 
-def _pooled(
+def _choose(implementation: str | None, xs: Sequence[Array], dim: int) -> str:
+    """Returns the implementation that is faster for these shapes, if none is asked for."""
+    if implementation is not None:
+        return implementation
+    return "folded" if sum(x.shape[-1] for x in xs) + dim <= _FOLDED_WIDTHS else "fft"
+
+
+def _spectrum(
     name: str,
     xs: Sequence[Float[Array, "*batch _"]],
     mask: Bool[Array, "*batch m"],
@@ -257,28 +272,19 @@ def _pooled(
     *,
     seed: int,
     implementation: str | None,
-) -> Float[Array, "*batch dim"]:
-    """Returns the convolution of the sketches of clean inputs, in their dtype."""
+) -> Complex[Array, "*batch half"]:
+    """Returns the spectrum of the convolution of the sketches of clean inputs."""
     sketches = [_hashes_and_signs(seed, m, x.shape[-1], dim) for m, x in enumerate(xs)]
-    if implementation is None:
-        widths = sum(x.shape[-1] for x in xs) + dim
-        implementation = "folded" if widths <= _FOLDED_WIDTHS else "fft"
-    z = kernels.dispatch(name, _IMPLEMENTATIONS, implementation, xs, sketches, mask, dim)
-    return numerics.zero_absent(z, jnp.any(mask, axis=-1))
+    implementation = _choose(implementation, xs, dim)
+    spectra = kernels.dispatch(name, _IMPLEMENTATIONS, implementation, xs, sketches, dim)
+    return functools.reduce(jnp.multiply, ones_where_absent(spectra, mask))
 
 
 def _fft(
-    xs: Sequence[Array],
-    sketches: Sequence[tuple[np.ndarray, np.ndarray]],
-    mask: Bool[Array, "*batch m"],
-    dim: int,
-) -> Array:
-    """Scatters, and multiplies spectra. It is the definition."""
-    spectra = [
-        jnp.fft.rfft(_scatter(x, *sketch, dim)) for x, sketch in zip(xs, sketches, strict=True)
-    ]
-    product = functools.reduce(jnp.multiply, ones_where_absent(spectra, mask))
-    return jnp.fft.irfft(product, n=dim)
+    xs: Sequence[Array], sketches: Sequence[tuple[np.ndarray, np.ndarray]], dim: int
+) -> list[Array]:
+    """Scatters and transforms. It is the definition."""
+    return [jnp.fft.rfft(_scatter(x, *sketch, dim)) for x, sketch in zip(xs, sketches, strict=True)]
 
 
 def _scatter(x: Array, hashes: np.ndarray, signs: np.ndarray, dim: int) -> Array:
@@ -287,25 +293,34 @@ def _scatter(x: Array, hashes: np.ndarray, signs: np.ndarray, dim: int) -> Array
 
 
 def _folded(
-    xs: Sequence[Array],
-    sketches: Sequence[tuple[np.ndarray, np.ndarray]],
-    mask: Bool[Array, "*batch m"],
-    dim: int,
-) -> Array:
-    """Takes sketch and Fourier transform of a modality, and the inverse, as a matrix each."""
-    num = dim // 2 + 1
-    spectra = []
+    xs: Sequence[Array], sketches: Sequence[tuple[np.ndarray, np.ndarray]], dim: int
+) -> list[Array]:
+    """Takes sketch and Fourier transform of a modality as one matrix."""
+    num, spectra = dim // 2 + 1, []
     for x, (hashes, signs) in zip(xs, sketches, strict=True):
         kernel = signs[:, None] * _fourier(hashes, dim)
         parts = jnp.matmul(x, jnp.asarray(kernel, x.dtype), precision="highest")
         spectra.append(jax.lax.complex(parts[..., :num], parts[..., num:]))
-    product = functools.reduce(jnp.multiply, ones_where_absent(spectra, mask))
-    parts = jnp.concatenate([product.real, product.imag], axis=-1)
-    # Frequencies with a conjugate twin count twice; 0 and, for an even dim, dim/2 have none.
-    freqs = np.arange(num)
-    counts = np.where((freqs == 0) | (2 * freqs == dim), 1, 2)
-    inverse = np.tile(counts, 2)[:, None] * _fourier(np.arange(dim), dim).T / dim
+    return spectra
+
+
+def _inverse_folded(spectrum: Array, *, n: int) -> Array:
+    """Takes the inverse transform as one matrix."""
+    parts = _parts(spectrum, axis=-1)
+    inverse = _twins(n)[:, None] * _fourier(np.arange(n), n).T / n
     return jnp.matmul(parts, jnp.asarray(inverse, parts.dtype), precision="highest")
+
+
+def _parts(spectrum: Array, *, axis: int) -> Array:
+    """Returns the real parts and then the imaginary ones."""
+    return jnp.concatenate([spectrum.real, spectrum.imag], axis=axis)
+
+
+def _twins(dim: int) -> np.ndarray:
+    """Returns how many frequencies of the whole spectrum each of `_parts` stands for."""
+    freqs = np.arange(dim // 2 + 1)
+    # 0 and, for an even dim, dim/2 are their own conjugate twins.
+    return np.tile(np.where((freqs == 0) | (2 * freqs == dim), 1, 2), 2)
 
 
 def _fourier(places: np.ndarray, dim: int) -> np.ndarray:

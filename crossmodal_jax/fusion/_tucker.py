@@ -112,7 +112,7 @@ def tucker(
     where nothing is present.
 
     Cost: Σ dᵢtᵢ + t_o ∏ tᵢ + t_o · dim weights, twice as many FLOPs for a sample, and temporaries
-    of ∏ tᵢ numbers for a sample, the products of all projections.
+    of about t to the power (M + 1)/2, rounded up, for a sample.
 
     Choose it for two or three modalities, where every pair of projected features may meet in every
     unit. The core grows as t to the power M + 1: from there on take `mutan` or `block`.
@@ -149,14 +149,26 @@ def tucker(
     xs, mask = clean_inputs("tucker", xs, present)
     check_kernels("tucker", xs, weights.kernels)
     projected = [linear(x, kernel) for x, kernel in zip(xs, weights.kernels, strict=True)]
-    first, *others = ones_where_absent(projected, mask)
-    outer = first
-    for factor in others:
-        outer = (outer[..., :, None] * factor[..., None, :]).reshape(*mask.shape[:-1], -1)
-    core = weights.core.reshape(outer.shape[-1], -1)
-    hidden = linear(outer.astype(xs[0].dtype), core).astype(xs[0].dtype)
-    z = linear(hidden, weights.out_kernel).astype(xs[0].dtype)
+    factors = ones_where_absent(projected, mask)
+    # The core is as large as all its axes; with some of them contracted before the product and
+    # the others after it, no more than about the root of that is in memory for a sample.
+    split = (len(factors) + 2) // 2
+    outer = _outer(factors[:split])
+    hidden = linear(outer.astype(xs[0].dtype), weights.core.reshape(outer.shape[-1], -1))
+    if factors[split:]:
+        outer = _outer(factors[split:])
+        slices = hidden.reshape(*mask.shape[:-1], outer.shape[-1], -1)
+        hidden = jnp.sum(outer[..., :, None] * slices, axis=-2)
+    z = linear(hidden.astype(xs[0].dtype), weights.out_kernel).astype(xs[0].dtype)
     return numerics.zero_absent(z, jnp.any(mask, axis=-1))
+
+
+def _outer(factors: Sequence[Float[Array, "*batch _"]]) -> Float[Array, "*batch _"]:
+    """Returns all products of an entry of each factor, the last factor running fastest."""
+    product, *others = factors
+    for factor in others:
+        product = (product[..., :, None] * factor[..., None, :]).reshape(*factor.shape[:-1], -1)
+    return product
 
 
 def init_mutan(
