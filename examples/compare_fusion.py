@@ -3,6 +3,11 @@
     python examples/compare_fusion.py                 # the script of characters, from three fonts
     python examples/compare_fusion.py --data mfeat    # handwritten digits, from six views
 
+Every view first becomes scores of the classes by kernel ridge regression, whose width and penalty
+are chosen by the leave-one-out error. The operators are trained on the leave-one-out scores of the
+training rows, which are as good or bad as those of unseen rows: on fitted scores they would learn
+to trust the view that overfits most.
+
 One small classifier for each operator: an encoder of every view, the operator, a linear head. Its
 five seeds are trained at once by `training.sweep`, with views dropped at random, and tested with
 0, 30, 50 and 70 % of the views missing. The table shows mean accuracies in percent with a 95 %
@@ -14,6 +19,7 @@ The digits are the six views of https://archive.ics.uci.edu/dataset/72/multiple+
 
 import argparse
 import functools
+import itertools
 import os
 from pathlib import Path
 
@@ -24,8 +30,10 @@ import optax
 from rich.console import Console
 from rich.table import Table
 
-from crossmodal_jax import data, fusion, losses, pipeline, preprocessing, training
+from crossmodal_jax import data, fusion, losses, pipeline, preprocessing, training, transforms
 
+GAMMAS = (0.125, 0.25, 0.5, 1.0)
+PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3)
 RATES = (0.0, 0.3, 0.5, 0.7)
 # An outer product over six views grows with the sixth power of its width.
 CODE_WIDTHS = {"tensor_fusion": 3}
@@ -55,14 +63,34 @@ def load_glyphs():
     return views, samples.present, samples.dataset.labels["script"].astype(np.int32), train
 
 
-def standardized(views, present, train):
-    """Mean 0 and variance 1 of every column over the training rows that have the view."""
+def standardized(x, rows):
+    """Mean 0 and variance 1 of every column over `rows`."""
+    return preprocessing.standardize(preprocessing.fit_standardization(x, rows), x)
+
+
+def class_scores(views, present, labels, train):
+    """Standardised scores of every class from each view alone, one [n, num_classes] per view."""
+    targets = jax.nn.one_hot(labels, labels.max() + 1)
+    fit = jax.jit(lambda x, where, gamma, l2: regression(gamma, l2).fit(x, targets, where))
+    apply = jax.jit(lambda params, x, gamma: regression(gamma, 0.0).apply(params, x))
     result = []
     for m, x in enumerate(views):
-        x, where = jnp.asarray(x), jnp.asarray(present[:, m])
-        params = preprocessing.fit_standardization(x, where & train)
-        result.append(jnp.where(where[:, None], preprocessing.standardize(params, x), 0))
+        rows = jnp.asarray(train & present[:, m])
+        x = jnp.where(present[:, m, None], jnp.asarray(x, jnp.float32), 0)
+        found = []
+        # Columns of one unit are comparable as they are; others have to be made so.
+        for z, gamma, l2 in itertools.product((x, standardized(x, rows)), GAMMAS, PENALTIES):
+            params = fit(z, rows, gamma, l2)
+            found.append((float(jnp.trace(params.residual)), z, gamma, l2))
+        _, z, gamma, l2 = min(found, key=lambda candidate: candidate[0])
+        params = fit(z, rows, gamma, l2)
+        scores = jnp.where(rows[:, None], params.leave_one_out, apply(params, z, gamma))
+        result.append(standardized(scores, rows))
     return result
+
+
+def regression(gamma, l2):
+    return transforms.kernel_ridge(kernel=transforms.rbf_kernel(gamma=gamma), l2=l2)
 
 
 def draw(key, *shape):
@@ -77,29 +105,15 @@ def init_params(key, operator, dims, num_classes, options):
     weights = operator.init(fusion_key, (code,) * len(dims), options.dim)
     codes = [jax.ShapeDtypeStruct((1, code), jnp.float32)] * len(dims)
     width = jax.eval_shape(operator.apply, codes, weights).shape[-1]
-    encoders = [
-        {
-            "hidden": draw(hidden_key, d, options.hidden),
-            "out": draw(out_key, options.hidden, code),
-            "skip": draw(skip_key, d, code),
-        }
-        for d, (hidden_key, out_key, skip_key) in zip(
-            dims, jax.random.split(encoder_key, (len(dims), 3)), strict=True
-        )
-    ]
+    encoder_keys = jax.random.split(encoder_key, len(dims))
+    encoders = [draw(key, d, code) for key, d in zip(encoder_keys, dims, strict=True)]
     head = {"kernel": draw(head_key, width, num_classes), "bias": jnp.zeros(num_classes)}
     return {"encoders": encoders, "fusion": weights, "head": head}
 
 
-def predict(params, operator, batch, *, key=None, dropout=0.0):
-    """Scores of every class; with a key, hidden units are dropped, as in training."""
-    codes = []
-    for m, (encoder, x) in enumerate(zip(params["encoders"], batch["xs"], strict=True)):
-        h = jax.nn.gelu(x @ encoder["hidden"])
-        if key is not None:
-            kept = jax.random.bernoulli(jax.random.fold_in(key, m), 1 - dropout, h.shape)
-            h = jnp.where(kept, h / (1 - dropout), 0)
-        codes.append(h @ encoder["out"] + x @ encoder["skip"])
+def predict(params, operator, batch):
+    """Scores of every class."""
+    codes = [x @ encoder for x, encoder in zip(batch["xs"], params["encoders"], strict=True)]
     fused = operator.apply(codes, params["fusion"], present=batch["present"])
     return fused @ params["head"]["kernel"] + params["head"]["bias"]
 
@@ -117,16 +131,16 @@ def drop(key, batch, rate):
 def accuracies(operator, loaded, options):
     """Test accuracy of each seed at each rate of missing views, shape [seeds, rates]."""
     views, present, labels, train = loaded
-    table = {"xs": standardized(views, present, train), "present": present, "y": labels}
+    table = {"xs": views, "present": present, "y": labels}
     train_set, test_set = (
         jax.tree.map(lambda x, rows=rows: jnp.asarray(x[rows]), table) for rows in (train, ~train)
     )
     dims, num_classes = tuple(x.shape[1] for x in table["xs"]), int(labels.max()) + 1
 
     def loss_fn(params, batch, key):
-        drop_key, rate_key, unit_key = jax.random.split(key, 3)
-        batch = drop(drop_key, batch, jax.random.uniform(rate_key, maxval=options.largest_rate))
-        scores = predict(params, operator, batch, key=unit_key, dropout=options.dropout)
+        drop_key, rate_key = jax.random.split(key)
+        batch = drop(drop_key, batch, jax.random.uniform(rate_key))
+        scores = predict(params, operator, batch)
         return jnp.mean(losses.softmax_cross_entropy(scores, batch["y"])), {}
 
     def run(hyper):
@@ -138,7 +152,7 @@ def accuracies(operator, loaded, options):
         params = init_params(key, operator, dims, num_classes, options)
         state = training.init_state(params, tx, jax.random.fold_in(key, 1))
         step = training.make_train_step(loss_fn, tx)
-        return state, step, lambda params: accuracy(params, operator, test_set)
+        return state, step, lambda params: accuracy(params, operator, train_set)
 
     def get_batch(step):
         rows = data.sample_rows(jax.random.key(7), step, int(train.sum()), options.batch_size)
@@ -189,23 +203,23 @@ def parse(argv=None):
     parser.add_argument("--data", choices=("glyphs", "mfeat"), default="glyphs")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="OPERATOR")
     parser.add_argument("--seeds", type=int, choices=range(2, 11), default=5, metavar="2..10")
-    parser.add_argument("--steps", type=int, default=600, help="training steps")
+    parser.add_argument("--steps", type=int, default=400, help="training steps")
     parser.add_argument("--batch-size", type=int, default=256)
-    parser.add_argument("--hidden", type=int, default=256, help="hidden units of an encoder")
     parser.add_argument("--code", type=int, default=48, help="width of what is fused")
     parser.add_argument("--dim", type=int, default=48, help="width of the fused representation")
-    parser.add_argument("--dropout", type=float, default=0.3, help="of the hidden units")
-    parser.add_argument("--largest-rate", type=float, default=0.9, help="of dropped views")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--weight-decay", type=float, default=0.1)
-    parser.add_argument("--masks", type=int, default=5, help="draws of missing views in the test")
+    parser.add_argument("--weight-decay", type=float, default=0.3)
+    parser.add_argument("--masks", type=int, default=10, help="draws of missing views in the test")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     options = parse(argv)
     folder = Path(os.environ.get("CROSSMODAL_JAX_DATA", "../shared/data"))
-    loaded = load_glyphs() if options.data == "glyphs" else load_mfeat(folder)
+    views, present, labels, train = (
+        load_glyphs() if options.data == "glyphs" else load_mfeat(folder)
+    )
+    loaded = class_scores(views, present, labels, train), present, labels, train
     console, results = Console(), {}
     for name in options.only:
         options.operator = name

@@ -35,7 +35,7 @@ def _compare(data, names, monkeypatch):
         pytest.skip(f"the digits are not in {folder}")
     monkeypatch.setenv("CROSSMODAL_JAX_DATA", str(folder))
     main = runpy.run_path(str(COMPARISON))["main"]
-    sizes = ["--seeds", "2", "--steps", "60", "--hidden", "64", "--masks", "1"]
+    sizes = ["--seeds", "2", "--steps", "60", "--masks", "1"]
     return main(["--data", data, *sizes, "--only", *names])
 
 
