@@ -12,6 +12,10 @@ from crossmodal_jax.transforms._kernels import polynomial_kernel as polynomial_k
 from crossmodal_jax.transforms._kernels import rbf_kernel as rbf_kernel
 from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
+from crossmodal_jax.transforms._random_features import Nystrom as Nystrom
+from crossmodal_jax.transforms._random_features import RandomFeatures as RandomFeatures
+from crossmodal_jax.transforms._random_features import nystrom as nystrom
+from crossmodal_jax.transforms._random_features import random_features as random_features
 from crossmodal_jax.transforms._ridge import Ridge as Ridge
 from crossmodal_jax.transforms._ridge import ridge as ridge
 from crossmodal_jax.transforms._transform import Predictive as Predictive

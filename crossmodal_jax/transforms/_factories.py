@@ -5,13 +5,16 @@ from collections.abc import Callable
 from crossmodal_jax.transforms._cca import cca
 from crossmodal_jax.transforms._kernel_ridge import kernel_ridge
 from crossmodal_jax.transforms._pca import pca
+from crossmodal_jax.transforms._random_features import nystrom, random_features
 from crossmodal_jax.transforms._ridge import ridge
 from crossmodal_jax.transforms._transform import Transform
 
 FACTORIES: dict[str, Callable[..., Transform]] = {
     "cca": cca,
     "kernel_ridge": kernel_ridge,
+    "nystrom": nystrom,
     "pca": pca,
+    "random_features": random_features,
     "ridge": ridge,
 }
 """What a configuration may name; a closed table, so no name is ever an import path."""

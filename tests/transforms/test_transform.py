@@ -6,21 +6,32 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import numerics
-from crossmodal_jax.transforms import FACTORIES, cca, kernel_ridge, pca, predictive, ridge
+from crossmodal_jax.transforms import (
+    FACTORIES,
+    cca,
+    kernel_ridge,
+    nystrom,
+    pca,
+    predictive,
+    random_features,
+    ridge,
+)
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
     "kernel_ridge": kernel_ridge(l2=1e-2),
+    "nystrom": nystrom(key=jax.random.key(0), dim=5, l2=1e-2),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
+    "random_features": random_features(key=jax.random.key(0), dim=9, l2=1e-2),
     "ridge": ridge(),
 }
 # What cannot be solved from second moments has no `solve`.
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
-PAIRED = ["cca", "kernel_ridge", "ridge"]
+PAIRED = ["cca", "kernel_ridge", "nystrom", "random_features", "ridge"]
 """Fits that need both sides."""
-PREDICTS = ["cca", "cca subspace", "ridge"]
+PREDICTS = ["cca", "cca subspace", "nystrom", "random_features", "ridge"]
 """Regressions, which keep the covariance of their residual."""
 FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
