@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._checks import check_pairs, check_where
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.numerics import masked_mean, safe_divide, zero_absent
+from crossmodal_jax.numerics import inverse_cholesky, masked_mean, safe_divide, zero_absent
 from crossmodal_jax.transforms._kernels import Kernel, rbf_kernel
 from crossmodal_jax.transforms._transform import Transform, check_width, matmul
 
@@ -119,13 +118,11 @@ def _solve(gram: Array, y: Array, keep: Array, l2: Array) -> tuple[Array, ...]:
     penalty = jnp.maximum(l2.astype(dtype) * trace, floor)
     # The constant is an eigenvector of K with eigenvalue 0, orthogonal to the target. Raised to
     # tr K it changes no coefficient, and 1/n cancels from the hat matrix without rounding.
-    raised = (
-        centred + trace / number * jnp.outer(kept, kept) + penalty * jnp.eye(len(y), dtype=dtype)
-    )
-    factor = jax.scipy.linalg.cho_factor(raised, lower=True)
-    inverse = jax.scipy.linalg.cho_solve(factor, jnp.eye(len(y), dtype=dtype))
-    coefficients = zero_absent(jax.scipy.linalg.cho_solve(factor, target), keep)
-    left = penalty * jnp.diag(inverse) - penalty / (penalty + trace) / number
+    raised = centred + trace / number * jnp.outer(kept, kept)
+    half = inverse_cholesky(raised + penalty * jnp.eye(len(y), dtype=dtype))
+    coefficients = zero_absent(matmul(half.T, matmul(half, target)), keep)
+    inverse = jnp.sum(jnp.square(half), axis=0)
+    left = penalty * inverse - penalty / (penalty + trace) / number
     error = zero_absent(safe_divide(penalty * coefficients, left[:, None]), keep)
     predictions = zero_absent(y - error, keep)
     covariance = matmul(error.T, error) / number
