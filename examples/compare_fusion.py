@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -188,10 +189,11 @@ def table_of(results, title):
     """The results as a table, best accuracy with all views first; the best of a column is bold."""
     rows = {name: interval(values) for name, values in results.items()}
     best = np.max([mean for mean, _ in rows.values()], axis=0)
-    table = Table(title=title, caption="accuracy in percent, 95 % interval over seeds")
-    table.add_column("operator")
+    caption = "accuracy in percent with a 95 % interval, by share of the views missing"
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD)
+    table.add_column("operator", no_wrap=True)
     for rate in RATES:
-        table.add_column(f"{rate:.0%} missing" if rate else "all views", justify="right")
+        table.add_column(f"{rate:.0%}", justify="right")
     for name, (mean, half) in sorted(rows.items(), key=lambda row: -row[1][0][0]):
         cells = [f"{m:.1f} ± {h:.1f}" for m, h in zip(mean, half, strict=True)]
         bold = [f"[b]{c}[/b]" if m == b else c for c, m, b in zip(cells, mean, best, strict=True)]
