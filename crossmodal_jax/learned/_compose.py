@@ -201,7 +201,7 @@ def _split_floats(tree: PyTree) -> tuple[list[Array], Callable[[Sequence[Array]]
 
 def _kept_rows(
     operator: Operator, xs: Any, y: Any, where: Any, present: Any
-) -> tuple[_Rows, Bool[Array, "n"]]:
+) -> tuple[Any, Bool[Array, "n"]]:
     """Rows of one dtype, float32 at least, zeros where dropped or absent; and which are kept."""
     if y is None:
         raise ValueError("compose: `fit` must have both sides of the pairs, got only xs; pass y.")
@@ -240,7 +240,7 @@ def _check_widths(params: Composed, xs: Sequence[Array]) -> None:
         )
 
 
-def _standardised(scales: Sequence[Scale], rows: _Rows) -> tuple[Array, ...]:
+def _standardised(scales: Sequence[Any], rows: _Rows) -> tuple[Array, ...]:
     """Modalities in units of their standard deviation, zeros where absent."""
     return tuple(
         standardise(scale, numerics.zero_absent(x, rows.present[..., m]))

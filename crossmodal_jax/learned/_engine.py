@@ -57,7 +57,7 @@ def descend(
     tx = _promoting(options.tx or _default_optimiser(options.num_steps))
     step = training.make_train_step(lambda w, batch, key: (loss(w, batch, key), {}), tx)
 
-    def body(state: training.TrainState, _: None) -> tuple[training.TrainState, Array]:
+    def body(state: training.TrainState, _: None) -> tuple[Any, Array]:
         drawn = order[_positions(state.step, options.batch_size, count)]
         state, metrics = step(state, jax.tree.map(lambda leaf: leaf[drawn], rows))
         return state, metrics["loss"]

@@ -238,7 +238,7 @@ def negative_bound(
 
 
 def _posterior(
-    encoders: Sequence[nn.MLP], views: Sequence[Array], mask: Array | None
+    encoders: Sequence[Any], views: Sequence[Array], mask: Array | None
 ) -> fusion.Gaussian:
     """q(u | views that the mask has)."""
     experts = []
@@ -259,7 +259,7 @@ def _bounded(raw: Float[Array, "..."]) -> Float[Array, "..."]:
     return _LEAST_LOG_VARIANCE + jax.nn.softplus(raw - _LEAST_LOG_VARIANCE)
 
 
-def _kept_rows(x: Any, y: Any, where: Any, present: Any) -> tuple[_Rows, Bool[Array, "n"]]:
+def _kept_rows(x: Any, y: Any, where: Any, present: Any) -> tuple[Any, Bool[Array, "n"]]:
     """Views of one dtype, zeros where dropped or absent; which are known, and which rows kept."""
     if y is None:
         raise ValueError(
@@ -296,7 +296,7 @@ def _sources(name: str, params: Variational, x: Any) -> tuple[Array, ...]:
     return arrays
 
 
-def _check_widths(name: str, scales: Sequence[Scale], views: Sequence[Array]) -> None:
+def _check_widths(name: str, scales: Sequence[Any], views: Sequence[Array]) -> None:
     expected = [scale.mean.shape[0] for scale in scales]
     if [v.shape[-1] for v in views] != expected:
         raise ValueError(
@@ -306,7 +306,7 @@ def _check_widths(name: str, scales: Sequence[Scale], views: Sequence[Array]) ->
 
 
 def _standardised(
-    scales: Sequence[Scale], views: Sequence[Array], mask: Bool[Array, "*batch m"]
+    scales: Sequence[Any], views: Sequence[Array], mask: Bool[Array, "*batch m"]
 ) -> tuple[Array, ...]:
     batch = mask.shape[:-1]
     full = [jnp.broadcast_to(v, (*batch, v.shape[-1])) for v in views]

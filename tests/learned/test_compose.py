@@ -135,7 +135,11 @@ def test_tokens_and_a_learned_transform():
     xs = [rng.normal(size=(30, t, 2)).astype(np.float32) for t in (3, 4)]
     y = (xs[0].mean(1) + xs[1].mean(1)).astype(np.float32)
     t = compose(
-        OPERATORS["cross_attention"], mlp(hidden=8, num_steps=5), dim=4, num_steps=20, batch_size=30
+        OPERATORS["bilinear_attention"],
+        mlp(hidden=8, num_steps=5),
+        dim=4,
+        num_steps=20,
+        batch_size=30,
     )
     params = jax.jit(t.fit)(xs, y)
     assert params.losses[-1] < params.losses[0]
@@ -145,7 +149,7 @@ def test_tokens_and_a_learned_transform():
 def test_predictive_takes_the_modalities():
     xs, y = products(40)
     t = compose(OPERATORS["mean"], ridge(), dim=3, train="closed_form")
-    params = t.fit(xs, y)
+    params = jax.jit(t.fit)(xs, y)
     got = predictive(t, params, xs)
     np.testing.assert_array_equal(got.mean, t.apply(params, xs))
     assert got.covariance.shape == (3, 3)

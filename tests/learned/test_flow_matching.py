@@ -9,9 +9,10 @@ from crossmodal_jax.learned import Velocity, flow_matching
 
 
 def linear_flow(x, y, num=400):
-    """The exact map for Gaussian pairs, by their velocity Cov(y − x, zₜ) Cov(zₜ)⁻¹ zₜ.
+    """The exact map for Gaussian pairs, by their velocity E[y − x | zₜ].
 
-    It is E[y − x | zₜ]; integrated in float64 by the implicit midpoint rule, another method than ours.
+    It is Cov(y − x, zₜ) Cov(zₜ)⁻¹ zₜ, integrated in float64 by the implicit
+    midpoint rule, another method than ours.
     """
     d = x.shape[1]
     s = np.cov(np.hstack([x, y]).T, ddof=0)

