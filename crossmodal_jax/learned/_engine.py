@@ -91,11 +91,11 @@ def _default_optimiser(num_steps: int) -> optax.GradientTransformation:
 def _promoting(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """`tx` where a user forbids implicit promotion, on which optimisers rely."""
 
-    def update(*args: Any) -> Any:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         with jax.numpy_dtype_promotion("standard"):
-            updates, state = tx.update(*args)
+            changes, state = tx.update(updates, state, params)
         # A schedule in float64 must not widen the weights.
-        return jax.tree.map(lambda u, g: u.astype(g.dtype), updates, args[0]), state
+        return jax.tree.map(lambda u, g: u.astype(g.dtype), changes, updates), state
 
     return optax.GradientTransformation(tx.init, update)
 

@@ -126,13 +126,16 @@ def learn(
         x = standardise(params.scale_x, check_width(name, "x", x, params.scale_x.mean.shape[0]))
         return restore(params.scale_y, apply(params.weights, x))
 
+    if inverse is None:
+        return Transform(fit, apply_fitted)
+
     def invert_fitted(
         params: Learned, y: Float[ArrayLike, "*batch dy"]
     ) -> Float[Array, "*batch dx"]:
         y = standardise(params.scale_y, check_width(name, "y", y, params.scale_y.mean.shape[0]))
         return restore(params.scale_x, inverse(params.weights, y))
 
-    return Transform(fit, apply_fitted, None if inverse is None else invert_fitted)
+    return Transform(fit, apply_fitted, invert_fitted)
 
 
 def squared_error(

