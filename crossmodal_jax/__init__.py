@@ -16,6 +16,7 @@ _SUBPACKAGES = (
     "features",
     "fusion",
     "kernels",
+    "learned",
     "losses",
     "metrics",
     "nn",

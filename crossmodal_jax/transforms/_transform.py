@@ -1,6 +1,6 @@
 """The interface of all transforms, and what their fits share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -25,7 +25,7 @@ class Transform(NamedTuple):
     """
 
     fit: Callable[..., Any]
-    apply: Callable[[Any, ArrayLike], Array]
+    apply: Callable[..., Array]
     inverse: Callable[[Any, ArrayLike], Array] | None = None
     solve: Callable[[JointMoments], Any] | None = None
 
@@ -42,7 +42,11 @@ class Predictive(NamedTuple):
     covariance: Float[Array, "dy dy"]
 
 
-def predictive(t: Transform, params: Any, x: Float[ArrayLike, "*batch dx"]) -> Predictive:
+def predictive(
+    t: Transform,
+    params: Any,
+    x: Float[ArrayLike, "*batch dx"] | Sequence[Float[ArrayLike, "..."]],
+) -> Predictive:
     """The prediction of a fitted regression together with the covariance of its error.
 
     The covariance is that of the residuals y − T(x) over the rows of the fit, divided by their
@@ -51,7 +55,7 @@ def predictive(t: Transform, params: Any, x: Float[ArrayLike, "*batch dx"]) -> P
     Args:
       t: A transform that predicts y, such as `ridge` or `cca`.
       params: What its `fit` or `solve` returned.
-      x: Rows, shape [*batch, dx].
+      x: Rows, shape [*batch, dx], or one array per modality where the transform takes several.
 
     Returns:
       The mean and the covariance of y given x.
