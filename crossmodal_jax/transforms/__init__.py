@@ -6,6 +6,8 @@ from crossmodal_jax.transforms._cca import cca as cca
 from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
 from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
+from crossmodal_jax.transforms._procrustes import Procrustes as Procrustes
+from crossmodal_jax.transforms._procrustes import procrustes as procrustes
 from crossmodal_jax.transforms._ridge import Ridge as Ridge
 from crossmodal_jax.transforms._ridge import ridge as ridge
 from crossmodal_jax.transforms._transform import Predictive as Predictive

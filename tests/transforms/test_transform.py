@@ -6,20 +6,22 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import numerics
-from crossmodal_jax.transforms import FACTORIES, cca, pca, predictive, ridge
+from crossmodal_jax.transforms import FACTORIES, cca, pca, predictive, procrustes, ridge
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
+    "procrustes": procrustes(scaled=True),
+    "procrustes special": procrustes(kind="special"),
     "ridge": ridge(),
 }
 # What cannot be solved from second moments has no `solve`.
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
-PAIRED = ["cca", "ridge"]
+PAIRED = ["cca", "procrustes", "ridge"]
 """Fits that need both sides."""
-PREDICTS = ["cca", "cca subspace", "ridge"]
+PREDICTS = ["cca", "cca subspace", "procrustes", "ridge"]
 """Regressions, which keep the covariance of their residual."""
 FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
