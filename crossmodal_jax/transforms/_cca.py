@@ -51,6 +51,10 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
     regression in the whitened metric of y. `inverse` is the same from y to x; it undoes
     `apply` where y determines x linearly and l2 → 0. For retrieval use `canonical_variates`.
 
+    Gradients pass through a fit by the exact solver. Those of predictions, which depend on the
+    canonical subspaces alone, are exact even where correlations repeat among the kept ones;
+    those of single directions are then finite. See `numerics.safe_svd`.
+
     Args:
       dim: Number of canonical pairs, 1 ≤ dim ≤ min(dx, dy).
       l2: Relative penalty ≥ 0; may be traced, and mapped by `jax.vmap`. In float32 keep it at

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from crossmodal_jax._checks import check_choice
-from crossmodal_jax.numerics import inverse_cholesky, safe_divide
+from crossmodal_jax.numerics import inverse_cholesky, safe_divide, safe_svd
 from crossmodal_jax.transforms._transform import matmul, regularised
 
 _SOLVERS = ("exact", "subspace")
@@ -39,8 +39,8 @@ def leading_singular(
 ) -> tuple[Float[Array, "a k"], Float[Array, "k"], Float[Array, "b k"]]:
     """The k largest singular values of T, descending, between their vectors."""
     if solver == "exact":
-        u, values, vt = jnp.linalg.svd(t, full_matrices=False)
-        return u[:, :k], values[:k], vt[:k].T
+        u, values, v = safe_svd(t)
+        return u[:, :k], values[:k], v[:, :k]
     if t.shape[0] < t.shape[1]:
         v, values, u = leading_singular(t.T, k, solver)
         return u, values, v
