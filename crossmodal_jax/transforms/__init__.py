@@ -10,6 +10,8 @@ from crossmodal_jax.transforms._procrustes import Procrustes as Procrustes
 from crossmodal_jax.transforms._procrustes import procrustes as procrustes
 from crossmodal_jax.transforms._ridge import Ridge as Ridge
 from crossmodal_jax.transforms._ridge import ridge as ridge
+from crossmodal_jax.transforms._ridge_tuning import ridge_leave_one_out as ridge_leave_one_out
+from crossmodal_jax.transforms._ridge_tuning import ridge_path as ridge_path
 from crossmodal_jax.transforms._transform import Predictive as Predictive
 from crossmodal_jax.transforms._transform import Transform as Transform
 from crossmodal_jax.transforms._transform import predictive as predictive
