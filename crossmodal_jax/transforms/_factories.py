@@ -3,15 +3,23 @@
 from collections.abc import Callable
 
 from crossmodal_jax.transforms._cca import cca
+from crossmodal_jax.transforms._coral import coral
 from crossmodal_jax.transforms._pca import pca
+from crossmodal_jax.transforms._pls import pls
 from crossmodal_jax.transforms._procrustes import procrustes
+from crossmodal_jax.transforms._reduced_rank import reduced_rank
 from crossmodal_jax.transforms._ridge import ridge
 from crossmodal_jax.transforms._transform import Transform
+from crossmodal_jax.transforms._whiten import whiten
 
 FACTORIES: dict[str, Callable[..., Transform]] = {
     "cca": cca,
+    "coral": coral,
     "pca": pca,
+    "pls": pls,
     "procrustes": procrustes,
+    "reduced_rank": reduced_rank,
     "ridge": ridge,
+    "whiten": whiten,
 }
 """What a configuration may name; a closed table, so no name is ever an import path."""

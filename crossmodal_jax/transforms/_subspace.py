@@ -17,6 +17,22 @@ def check_solver(name: str, solver: str) -> None:
     check_choice(name, "solver", solver, _SOLVERS)
 
 
+def check_dim(name: str, dim: int, dx: int, dy: int) -> None:
+    """Raises if there are no `dim` pairs of directions in widths dx and dy."""
+    if not 1 <= dim <= min(dx, dy):
+        raise ValueError(
+            f"{name}: `dim` must be between 1 and the smaller width, got dim={dim} for dx={dx} "
+            f"and dy={dy}."
+        )
+
+
+def column_signs(vectors: Float[Array, "d k"]) -> Float[Array, "k"]:
+    """±1 per column, so that its entry of largest magnitude becomes positive."""
+    rows = jnp.argmax(jnp.abs(vectors), axis=0)
+    largest = jnp.take_along_axis(vectors, rows[None], axis=0)[0]
+    return jnp.where(largest < 0, -1, 1).astype(vectors.dtype)
+
+
 def leading_eigenpairs(
     s: Float[Array, "d d"], k: int, solver: str
 ) -> tuple[Float[Array, "k"], Float[Array, "d k"]]:
