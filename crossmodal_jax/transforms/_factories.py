@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from crossmodal_jax.transforms._cca import cca
 from crossmodal_jax.transforms._coral import coral
+from crossmodal_jax.transforms._partial_cca import partial_cca
 from crossmodal_jax.transforms._pca import pca
 from crossmodal_jax.transforms._pls import pls
+from crossmodal_jax.transforms._probabilistic_cca import probabilistic_cca
 from crossmodal_jax.transforms._procrustes import procrustes
 from crossmodal_jax.transforms._reduced_rank import reduced_rank
 from crossmodal_jax.transforms._ridge import ridge
@@ -15,8 +17,10 @@ from crossmodal_jax.transforms._whiten import whiten
 FACTORIES: dict[str, Callable[..., Transform]] = {
     "cca": cca,
     "coral": coral,
+    "partial_cca": partial_cca,
     "pca": pca,
     "pls": pls,
+    "probabilistic_cca": probabilistic_cca,
     "procrustes": procrustes,
     "reduced_rank": reduced_rank,
     "ridge": ridge,
