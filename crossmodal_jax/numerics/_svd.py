@@ -70,7 +70,6 @@ def _signed_svd(a: Array, special: bool) -> tuple[Array, Array, Array]:
     return u, s, vt.T
 
 
-@jax.custom_jvp
 def safe_svd(
     a: Float[ArrayLike, "m n"],
 ) -> tuple[Float[Array, "m k"], Float[Array, "k"], Float[Array, "n k"]]:
@@ -95,16 +94,21 @@ def safe_svd(
       [[1. 0.]
        [0. 1.]]
     """
-    u, s, vt = jnp.linalg.svd(jnp.asarray(a), full_matrices=False)
+    return _svd(jnp.asarray(a))
+
+
+@jax.custom_jvp
+def _svd(a: Array) -> tuple[Array, Array, Array]:
+    u, s, vt = jnp.linalg.svd(a, full_matrices=False)
     return u, s, vt.T
 
 
-@safe_svd.defjvp
-def _safe_svd_jvp(
+@_svd.defjvp
+def _svd_jvp(
     primals: tuple[Array], tangents: tuple[Array]
 ) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
     (a,), (da,) = primals, tangents
-    u, s, v = safe_svd(a)
+    u, s, v = _svd(a)
     p = _matmul(u.T, _matmul(da, v))
     tolerance = _tolerance(a, s)
     # Twice the mean and half the difference of the two rotations dU = U Ω, dV = V Ω'.

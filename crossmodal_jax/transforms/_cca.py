@@ -88,18 +88,7 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
     check_solver("cca", solver)
 
     def solve(moments: JointMoments) -> CCA:
-        check_moments("cca", moments, 2)
-        cross = covariance(moments, 0, 1)
-        check_dim("cca", dim, *cross.shape)
-        whiten_x = inverse_cholesky(regularised(covariance(moments, 0, 0), l2))
-        whiten_y = inverse_cholesky(regularised(covariance(moments, 1, 1), l2))
-        whitened = matmul(matmul(whiten_x, cross), whiten_y.T)
-        u, rho, v = leading_singular(whitened, dim, solver)
-        kernels = matmul(whiten_x.T, u), matmul(whiten_y.T, v)
-        loadings = matmul(cross, kernels[1]), matmul(cross.T, kernels[0])
-        residual = residual_covariance(moments, matmul(kernels[0], loadings[1].T))
-        means = moments.means[0], moments.means[1]
-        return CCA(means, kernels, loadings, jnp.minimum(rho, 1), residual)
+        return solve_cca(moments, dim, l2, solver)
 
     def fit(
         x: Float[ArrayLike, "n dx"],
@@ -109,6 +98,24 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
         return solve(paired_moments("cca", x, y, where))
 
     return Transform(fit=fit, apply=_apply, inverse=_inverse, solve=solve)
+
+
+def solve_cca(
+    moments: JointMoments, dim: int, l2: Float[ArrayLike, ""] | float, solver: str = "exact"
+) -> CCA:
+    """The `solve` of `cca`."""
+    check_moments("cca", moments, 2)
+    cross = covariance(moments, 0, 1)
+    check_dim("cca", dim, *cross.shape)
+    whiten_x = inverse_cholesky(regularised(covariance(moments, 0, 0), l2))
+    whiten_y = inverse_cholesky(regularised(covariance(moments, 1, 1), l2))
+    whitened = matmul(matmul(whiten_x, cross), whiten_y.T)
+    u, rho, v = leading_singular(whitened, dim, solver)
+    kernels = matmul(whiten_x.T, u), matmul(whiten_y.T, v)
+    loadings = matmul(cross, kernels[1]), matmul(cross.T, kernels[0])
+    residual = residual_covariance(moments, matmul(kernels[0], loadings[1].T))
+    means = moments.means[0], moments.means[1]
+    return CCA(means, kernels, loadings, jnp.minimum(rho, 1), residual)
 
 
 def canonical_variates(

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 from crossmodal_jax._checks import check_pairs
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, moments, solve_psd
-from crossmodal_jax.transforms._cca import CCA, cca, predict_side
+from crossmodal_jax.transforms._cca import CCA, predict_side, solve_cca
 from crossmodal_jax.transforms._subspace import check_dim
 from crossmodal_jax.transforms._transform import (
     Transform,
@@ -69,6 +69,7 @@ def partial_cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transfo
 
     Examples:
       >>> import jax.numpy as jnp
+      >>> from crossmodal_jax.transforms import cca
       >>> z = jnp.array([[1.0], [1.0], [-1.0], [-1.0]])
       >>> noise = jnp.array([[1.0], [-1.0], [1.0], [-1.0]])
       >>> print(jnp.round(cca(dim=1).fit(z + noise, z).correlations, 1))
@@ -89,7 +90,7 @@ def partial_cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transfo
         check_dim("partial_cca", dim, *covariance(state, 0, 1).shape)
         means = state.means[0], state.means[1]
         mean, slopes, partial = _regress_out(state)
-        fitted = cca(dim=dim, l2=l2).solve(partial)
+        fitted = solve_cca(partial, dim, l2)
         return PartialCCA(fitted._replace(means=means), mean, slopes)
 
     def fit(

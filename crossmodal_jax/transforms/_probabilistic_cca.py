@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, signed_sqrt
-from crossmodal_jax.transforms._cca import cca
+from crossmodal_jax.transforms._cca import solve_cca
 from crossmodal_jax.transforms._subspace import check_dim
 from crossmodal_jax.transforms._transform import (
     Predictive,
@@ -53,7 +53,9 @@ def probabilistic_cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2) -> T
 
     `apply` predicts y through the latent, T(x) = μ_y + W_y E[z | x] with
     E[z | x] = R^½ U_xᵀ (x − μ_x), and `inverse` predicts x likewise; these are the predictions of
-    `cca`. For the latent given one view, both or none use `latent_posterior`.
+    `cca`. For the latent given one view, both or none use `latent_posterior`. Gradients through
+    the fit are those of `cca`: exact for predictions, and for W and Ψ where no two correlations
+    are equal; finite where some are.
 
     Args:
       dim: Number of latent variables, 1 ≤ dim ≤ min(dx, dy).
@@ -82,7 +84,7 @@ def probabilistic_cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2) -> T
     def solve(moments: JointMoments) -> ProbabilisticCCA:
         check_moments("probabilistic_cca", moments, 2)
         check_dim("probabilistic_cca", dim, *covariance(moments, 0, 1).shape)
-        fitted = cca(dim=dim, l2=l2).solve(moments)
+        fitted = solve_cca(moments, dim, l2)
         root = signed_sqrt(fitted.correlations)
         marginals = [regularised(covariance(moments, i, i), l2) for i in (0, 1)]
         wx, wy = (matmul(s, u * root) for s, u in zip(marginals, fitted.kernels, strict=True))

@@ -13,7 +13,7 @@ from crossmodal_jax.numerics import (
     safe_divide,
     zero_absent,
 )
-from crossmodal_jax.transforms._ridge import Ridge, ridge
+from crossmodal_jax.transforms._ridge import Ridge, ridge, solve_ridge
 from crossmodal_jax.transforms._transform import (
     check_moments,
     matmul,
@@ -120,8 +120,7 @@ def ridge_leave_one_out(
     dtype = moments.offsets[0].dtype
     keep = check_where("ridge_leave_one_out", where, jnp.shape(x)[:1])
     x, y = (zero_absent(z, keep).astype(dtype) for z in (x, y))
-    t = ridge(l2=l2)
-    predicted = t.apply(t.solve(moments), x)
+    predicted = ridge().apply(solve_ridge(moments, l2), x)
     white = matmul(
         zero_absent((x - moments.origins[0]) - moments.offsets[0], keep),
         inverse_cholesky(regularised(covariance(moments, 0, 0), l2)).T,
