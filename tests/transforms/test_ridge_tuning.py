@@ -73,7 +73,7 @@ def test_leave_one_out_of_few_rows_is_finite(kept, strict):
     assert np.isfinite(got).all()
     assert (got[keep] == 0).all() == (kept < 2)
     if kept == 2:  # one row alone predicts itself
-        np.testing.assert_allclose(got[:2], y[1::-1], rtol=1e-4)
+        np.testing.assert_allclose(got[:2], y[1::-1], rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("n", [20, 5])
