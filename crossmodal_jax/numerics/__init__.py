@@ -23,3 +23,5 @@ from crossmodal_jax.numerics._norms import normalize as normalize
 from crossmodal_jax.numerics._norms import safe_divide as safe_divide
 from crossmodal_jax.numerics._norms import safe_norm as safe_norm
 from crossmodal_jax.numerics._norms import signed_sqrt as signed_sqrt
+from crossmodal_jax.numerics._svd import polar_factor as polar_factor
+from crossmodal_jax.numerics._svd import safe_svd as safe_svd

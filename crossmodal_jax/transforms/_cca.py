@@ -1,13 +1,13 @@
 """Canonical correlation analysis."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, inverse_cholesky
-from crossmodal_jax.transforms._subspace import check_solver, leading_singular
+from crossmodal_jax.transforms._subspace import check_dim, check_solver, leading_singular
 from crossmodal_jax.transforms._transform import (
     Transform,
     affine,
@@ -51,6 +51,10 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
     regression in the whitened metric of y. `inverse` is the same from y to x; it undoes
     `apply` where y determines x linearly and l2 → 0. For retrieval use `canonical_variates`.
 
+    Gradients pass through a fit by the exact solver. Those of predictions, which depend on the
+    canonical subspaces alone, are exact even where correlations repeat among the kept ones;
+    those of single directions are then finite. See `numerics.safe_svd`.
+
     Args:
       dim: Number of canonical pairs, 1 ≤ dim ≤ min(dx, dy).
       l2: Relative penalty ≥ 0; may be traced, and mapped by `jax.vmap`. In float32 keep it at
@@ -84,22 +88,7 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
     check_solver("cca", solver)
 
     def solve(moments: JointMoments) -> CCA:
-        check_moments("cca", moments, 2)
-        cross = covariance(moments, 0, 1)
-        if not 1 <= dim <= min(cross.shape):
-            raise ValueError(
-                "cca: `dim` must be between 1 and the smaller width, got dim="
-                f"{dim} for dx={cross.shape[0]} and dy={cross.shape[1]}."
-            )
-        whiten_x = inverse_cholesky(regularised(covariance(moments, 0, 0), l2))
-        whiten_y = inverse_cholesky(regularised(covariance(moments, 1, 1), l2))
-        whitened = matmul(matmul(whiten_x, cross), whiten_y.T)
-        u, rho, v = leading_singular(whitened, dim, solver)
-        kernels = matmul(whiten_x.T, u), matmul(whiten_y.T, v)
-        loadings = matmul(cross, kernels[1]), matmul(cross.T, kernels[0])
-        residual = residual_covariance(moments, matmul(kernels[0], loadings[1].T))
-        means = moments.means[0], moments.means[1]
-        return CCA(means, kernels, loadings, jnp.minimum(rho, 1), residual)
+        return solve_cca(moments, dim, l2, solver)
 
     def fit(
         x: Float[ArrayLike, "n dx"],
@@ -109,6 +98,24 @@ def cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2, solver: str = "exa
         return solve(paired_moments("cca", x, y, where))
 
     return Transform(fit=fit, apply=_apply, inverse=_inverse, solve=solve)
+
+
+def solve_cca(
+    moments: JointMoments, dim: int, l2: Float[ArrayLike, ""] | float, solver: str = "exact"
+) -> CCA:
+    """The `solve` of `cca`."""
+    check_moments("cca", moments, 2)
+    cross = covariance(moments, 0, 1)
+    check_dim("cca", dim, *cross.shape)
+    whiten_x = inverse_cholesky(regularised(covariance(moments, 0, 0), l2))
+    whiten_y = inverse_cholesky(regularised(covariance(moments, 1, 1), l2))
+    whitened = matmul(matmul(whiten_x, cross), whiten_y.T)
+    u, rho, v = leading_singular(whitened, dim, solver)
+    kernels = matmul(whiten_x.T, u), matmul(whiten_y.T, v)
+    loadings = matmul(cross, kernels[1]), matmul(cross.T, kernels[0])
+    residual = residual_covariance(moments, matmul(kernels[0], loadings[1].T))
+    means = moments.means[0], moments.means[1]
+    return CCA(means, kernels, loadings, jnp.minimum(rho, 1), residual)
 
 
 def canonical_variates(
@@ -151,16 +158,17 @@ def canonical_variates(
 
 
 def _apply(params: CCA, x: Float[ArrayLike, "*batch dx"]) -> Float[Array, "*batch dy"]:
-    return _predict(params, check_width("cca", "x", x, params.means[0].shape[0]), 0)
+    return predict_side(params, check_width("cca", "x", x, params.means[0].shape[0]), 0)
 
 
 def _inverse(params: CCA, y: Float[ArrayLike, "*batch dy"]) -> Float[Array, "*batch dx"]:
-    return _predict(params, check_width("cca", "y", y, params.means[1].shape[0]), 1)
+    return predict_side(params, check_width("cca", "y", y, params.means[1].shape[0]), 1)
 
 
-def _predict(params: CCA, x: Array, view: int) -> Array:
-    """Predicts the other side from side `view`."""
+def predict_side(params: Any, x: Array, view: int) -> Array:
+    """Predicts the other side from side `view`, by its kernel and the loadings of the other."""
     other = 1 - view
-    variates = affine(x, params.means[view], params.kernels[view])
-    decoder = params.loadings[other].T
-    return affine(variates, jnp.zeros_like(params.correlations), decoder, params.means[other])
+    kernel = params.kernels[view]
+    variates = affine(x, params.means[view], kernel)
+    origin = jnp.zeros_like(kernel[0])
+    return affine(variates, origin, params.loadings[other].T, params.means[other])

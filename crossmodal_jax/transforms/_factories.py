@@ -6,8 +6,16 @@ from crossmodal_jax.transforms._cca import cca
 from crossmodal_jax.transforms._kernel_ridge import kernel_ridge
 from crossmodal_jax.transforms._pca import pca
 from crossmodal_jax.transforms._random_features import nystrom, random_features
+from crossmodal_jax.transforms._coral import coral
+from crossmodal_jax.transforms._partial_cca import partial_cca
+from crossmodal_jax.transforms._pca import pca
+from crossmodal_jax.transforms._pls import pls
+from crossmodal_jax.transforms._probabilistic_cca import probabilistic_cca
+from crossmodal_jax.transforms._procrustes import procrustes
+from crossmodal_jax.transforms._reduced_rank import reduced_rank
 from crossmodal_jax.transforms._ridge import ridge
 from crossmodal_jax.transforms._transform import Transform
+from crossmodal_jax.transforms._whiten import whiten
 
 FACTORIES: dict[str, Callable[..., Transform]] = {
     "cca": cca,
@@ -16,5 +24,14 @@ FACTORIES: dict[str, Callable[..., Transform]] = {
     "pca": pca,
     "random_features": random_features,
     "ridge": ridge,
+    "coral": coral,
+    "partial_cca": partial_cca,
+    "pca": pca,
+    "pls": pls,
+    "probabilistic_cca": probabilistic_cca,
+    "procrustes": procrustes,
+    "reduced_rank": reduced_rank,
+    "ridge": ridge,
+    "whiten": whiten,
 }
 """What a configuration may name; a closed table, so no name is ever an import path."""

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, moments
-from crossmodal_jax.transforms._subspace import check_solver, leading_eigenpairs
+from crossmodal_jax.transforms._subspace import check_solver, column_signs, leading_eigenpairs
 from crossmodal_jax.transforms._transform import Transform, affine, check_moments, check_width
 
 
@@ -74,7 +74,7 @@ def pca(*, dim: int, solver: str = "exact") -> Transform:
         mean, s = state.means[0], covariance(state, 0, 0)
         _check_dim(dim, s.shape[0])
         variances, components = leading_eigenpairs(s, dim, solver)
-        return PCA(mean, _sign(components), variances, jnp.trace(s))
+        return PCA(mean, components * column_signs(components), variances, jnp.trace(s))
 
     def fit(
         x: Float[ArrayLike, "n d"],
@@ -101,9 +101,3 @@ def _check_dim(dim: int, width: int) -> None:
         raise ValueError(
             f"pca: `dim` must be between 1 and the width of x, got dim={dim} for d={width}."
         )
-
-
-def _sign(components: Float[Array, "d k"]) -> Float[Array, "d k"]:
-    rows = jnp.argmax(jnp.abs(components), axis=0)
-    largest = jnp.take_along_axis(components, rows[None], axis=0)
-    return jnp.where(largest < 0, -components, components)

@@ -66,10 +66,7 @@ def ridge(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
     """
 
     def solve(moments: JointMoments) -> Ridge:
-        check_moments("ridge", moments, 2)
-        kernel = solve_psd(regularised(covariance(moments, 0, 0), l2), covariance(moments, 0, 1))
-        mean, offset = moments.means[:2]
-        return Ridge(mean, kernel, offset, residual_covariance(moments, kernel))
+        return solve_ridge(moments, l2)
 
     def fit(
         x: Float[ArrayLike, "n dx"],
@@ -79,6 +76,14 @@ def ridge(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
         return solve(paired_moments("ridge", x, y, where))
 
     return Transform(fit=fit, apply=_apply, inverse=None, solve=solve)
+
+
+def solve_ridge(moments: JointMoments, l2: Float[ArrayLike, ""] | float) -> Ridge:
+    """The `solve` of `ridge`."""
+    check_moments("ridge", moments, 2)
+    kernel = solve_psd(regularised(covariance(moments, 0, 0), l2), covariance(moments, 0, 1))
+    mean, offset = moments.means[:2]
+    return Ridge(mean, kernel, offset, residual_covariance(moments, kernel))
 
 
 def _apply(params: Ridge, x: Float[ArrayLike, "*batch dx"]) -> Float[Array, "*batch dy"]:

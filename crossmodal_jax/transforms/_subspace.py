@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from crossmodal_jax._checks import check_choice
-from crossmodal_jax.numerics import inverse_cholesky, safe_divide
+from crossmodal_jax.numerics import inverse_cholesky, safe_divide, safe_svd
 from crossmodal_jax.transforms._transform import matmul, regularised
 
 _SOLVERS = ("exact", "subspace")
@@ -15,6 +15,22 @@ _NUM_ITERATIONS = 6
 def check_solver(name: str, solver: str) -> None:
     """Raises if `solver` is none of those that `leading_eigenpairs` knows."""
     check_choice(name, "solver", solver, _SOLVERS)
+
+
+def check_dim(name: str, dim: int, dx: int, dy: int) -> None:
+    """Raises if there are no `dim` pairs of directions in widths dx and dy."""
+    if not 1 <= dim <= min(dx, dy):
+        raise ValueError(
+            f"{name}: `dim` must be between 1 and the smaller width, got dim={dim} for dx={dx} "
+            f"and dy={dy}."
+        )
+
+
+def column_signs(vectors: Float[Array, "d k"]) -> Float[Array, "k"]:
+    """±1 per column, so that its entry of largest magnitude becomes positive."""
+    rows = jnp.argmax(jnp.abs(vectors), axis=0)
+    largest = jnp.take_along_axis(vectors, rows[None], axis=0)[0]
+    return jnp.where(largest < 0, -1, 1).astype(vectors.dtype)
 
 
 def leading_eigenpairs(
@@ -39,8 +55,8 @@ def leading_singular(
 ) -> tuple[Float[Array, "a k"], Float[Array, "k"], Float[Array, "b k"]]:
     """The k largest singular values of T, descending, between their vectors."""
     if solver == "exact":
-        u, values, vt = jnp.linalg.svd(t, full_matrices=False)
-        return u[:, :k], values[:k], vt[:k].T
+        u, values, v = safe_svd(t)
+        return u[:, :k], values[:k], v[:, :k]
     if t.shape[0] < t.shape[1]:
         v, values, u = leading_singular(t.T, k, solver)
         return u, values, v

@@ -111,8 +111,8 @@ def residual_covariance(
     return covariance(state, 1, 1) - cross - cross.T + matmul(kernel.T, matmul(xx, kernel))
 
 
-def regularised(s: Float[Array, "d d"], l2: Float[ArrayLike, ""] | float) -> Float[Array, "d d"]:
-    """S + λI with λ = l2 · mean variance, made positive definite to working precision.
+def penalty(s: Float[Array, "d d"], l2: Float[ArrayLike, ""] | float) -> Float[Array, ""]:
+    """λ = l2 · mean variance, and at least what makes S + λI definite to working precision.
 
     Rounding leaves the smallest eigenvalues of a rank-deficient S anywhere within a few eps of
     the largest; λ is therefore at least that much. It matters only for l2 near 0.
@@ -121,7 +121,12 @@ def regularised(s: Float[Array, "d d"], l2: Float[ArrayLike, ""] | float) -> Flo
     # The Frobenius norm is at least the largest eigenvalue. Of a matrix of zeros, any λ is right.
     norm = safe_norm(s.reshape(-1))
     floor = jnp.where(norm > 0, 8 * jnp.finfo(s.dtype).eps * norm, 1)
-    return s + jnp.maximum(ridge, floor) * jnp.eye(s.shape[0], dtype=s.dtype)
+    return jnp.maximum(ridge, floor)
+
+
+def regularised(s: Float[Array, "d d"], l2: Float[ArrayLike, ""] | float) -> Float[Array, "d d"]:
+    """S + λI with the λ of `penalty`, positive definite to working precision."""
+    return s + penalty(s, l2) * jnp.eye(s.shape[0], dtype=s.dtype)
 
 
 def affine(

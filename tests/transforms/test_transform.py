@@ -15,6 +15,17 @@ from crossmodal_jax.transforms import (
     predictive,
     random_features,
     ridge,
+    chain,
+    coral,
+    partial_cca,
+    pca,
+    pls,
+    predictive,
+    probabilistic_cca,
+    procrustes,
+    reduced_rank,
+    ridge,
+    whiten,
 )
 
 MEMBERS = {
@@ -25,20 +36,47 @@ MEMBERS = {
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "random_features": random_features(key=jax.random.key(0), dim=9, l2=1e-2),
+    "chain": chain(pca(dim=5), cca(dim=2)),
+    "coral": coral(),
+    "partial_cca": partial_cca(dim=2),
+    "pca": pca(dim=2),
+    "pca subspace": pca(dim=2, solver="subspace"),
+    "pls": pls(dim=2),
+    "probabilistic_cca": probabilistic_cca(dim=2),
+    "procrustes": procrustes(scaled=True),
+    "procrustes special": procrustes(kind="special"),
+    "reduced_rank": reduced_rank(dim=2),
     "ridge": ridge(),
+    "whiten": whiten(),
 }
 # What cannot be solved from second moments has no `solve`.
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
 PAIRED = ["cca", "kernel_ridge", "nystrom", "random_features", "ridge"]
 """Fits that need both sides."""
 PREDICTS = ["cca", "cca subspace", "nystrom", "random_features", "ridge"]
+PAIRED = ["cca", "partial_cca", "pls", "probabilistic_cca", "procrustes", "reduced_rank", "ridge"]
+"""Fits that need both sides."""
+PREDICTS = ["cca subspace", *PAIRED]
 """Regressions, which keep the covariance of their residual."""
-FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
+ONE_WIDTH = ["coral"]
+"""Unpaired fits between sides of one width, each with a mask of its own."""
+
+
+def fit_of(name):
+    """`fit` as (x, y, where), the same mask on both sides."""
+    t = MEMBERS[name]
+    if name not in ONE_WIDTH:
+        return t.fit
+    return lambda x, y, where=None: t.fit(x, y, where, where_y=where)
+
+
+FITS = {name: jax.jit(fit_of(name)) for name in MEMBERS}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
 each_member = pytest.mark.parametrize("name", MEMBERS)
 
 
-def data(n=40, dx=14, dy=4, mean=1.0):
+def data(name="", n=40, dx=14, mean=1.0):
+    dy = dx if name in ONE_WIDTH else 4
     rng = np.random.default_rng(0)
     x = rng.normal(size=(n, dx)) * np.linspace(2, 0.5, dx)
     y = x @ rng.normal(size=(dx, dy)) + rng.normal(size=(n, dy))
@@ -52,12 +90,13 @@ def assert_close(a, b, tolerance=5e-4):
 
 
 def test_table_holds_every_factory():
-    assert {name.split()[0] for name in MEMBERS} == set(FACTORIES)
+    # A chain is made of transforms, not of options, so a configuration cannot name it.
+    assert {name.split()[0] for name in MEMBERS} == {"chain", *FACTORIES}
 
 
 @each_member
 def test_dropped_rows_equal_deleted_rows(name):
-    x, y = data()
+    x, y = data(name)
     keep = np.arange(40) % 4 != 1
     poisoned = [
         np.where(keep[:, None], z, np.float32(bad)) for z, bad in [(x, np.nan), (y, np.inf)]
@@ -70,8 +109,8 @@ def test_dropped_rows_equal_deleted_rows(name):
 
 @pytest.mark.parametrize("name", SOLVED)
 def test_solving_from_streamed_moments_equals_fitting(name):
-    x, y = data()
-    state = numerics.init_moments((14, 4))
+    x, y = data(name)
+    state = numerics.init_moments((14, y.shape[1]))
     for rows in np.split(np.arange(40), 4):
         state = numerics.update_moments(state, (x[rows], y[rows]))
     solved = jax.jit(MEMBERS[name].solve)(state)
@@ -80,10 +119,10 @@ def test_solving_from_streamed_moments_equals_fitting(name):
 
 @each_member
 def test_fits_map_over_folds(name):
-    x, y = data()
+    x, y = data(name)
     folds = np.arange(40) % 3 != np.arange(3)[:, None]
-    t = MEMBERS[name]
-    together = jax.jit(jax.vmap(lambda keep: t.apply(t.fit(x, y, keep), x)))(folds)
+    t, fit = MEMBERS[name], fit_of(name)
+    together = jax.jit(jax.vmap(lambda keep: t.apply(fit(x, y, keep), x)))(folds)
     for fold, got in zip(folds, together, strict=True):
         assert_close(got, APPLIES[name](FITS[name](x, y, fold), x))
 
@@ -91,7 +130,7 @@ def test_fits_map_over_folds(name):
 @each_member
 @pytest.mark.parametrize("case", ["constant", "fewer rows", "repeated", "one row", "nothing kept"])
 def test_degenerate_data_are_finite(name, case, strict):
-    x, y = data()
+    x, y = data(name)
     keep = np.ones(40, bool)
     if case == "constant":
         x[:], y[:, 1:] = 3, 0
@@ -121,7 +160,7 @@ def test_no_penalty_at_all_is_finite(factory, strict):
 
 @each_member
 def test_leading_axes_are_free(name):
-    x, y = data()
+    x, y = data(name)
     params = FITS[name](x, y)
     whole = APPLIES[name](params, x)
     np.testing.assert_allclose(APPLIES[name](params, x[3]), whole[3], rtol=1e-4, atol=1e-5)
@@ -131,7 +170,7 @@ def test_leading_axes_are_free(name):
 
 @each_member
 def test_low_precision_is_fitted_in_float32(name):
-    x, y = data()
+    x, y = data(name)
     halves = [jnp.asarray(z, jnp.bfloat16) for z in (x, y)]
     params = FITS[name](*halves)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
@@ -141,7 +180,7 @@ def test_low_precision_is_fitted_in_float32(name):
 
 @each_member
 def test_apply_has_finite_gradients_under_strict_numerics(name, strict):
-    x, y = data()
+    x, y = data(name)
     params = FITS[name](x, y)
     apply = MEMBERS[name].apply
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnp.square(apply(params, x)))))(x)
@@ -151,7 +190,7 @@ def test_apply_has_finite_gradients_under_strict_numerics(name, strict):
 
 @each_member
 def test_two_fits_of_one_shape_compile_once(name):
-    x, y = data(n=41)
+    x, y = data(name, n=41)
     before = FITS[name]._cache_size()
     FITS[name](x, y)
     FITS[name](x + 1, y)
@@ -160,7 +199,7 @@ def test_two_fits_of_one_shape_compile_once(name):
 
 @each_member
 def test_bad_shapes_are_named(name, no_jaxtyping):
-    x, y = data()
+    x, y = data(name)
     t = MEMBERS[name]
     params = t.fit(x, y)
     with pytest.raises(
@@ -176,7 +215,7 @@ def test_bad_shapes_are_named(name, no_jaxtyping):
 
 @pytest.mark.parametrize("name", PREDICTS)
 def test_predictions_have_the_covariance_of_the_residuals(name, x64):
-    x, y = (z.astype(np.float64) for z in data())
+    x, y = (z.astype(np.float64) for z in data(name))
     keep = np.arange(40) % 4 != 1
     t = MEMBERS[name]
     params = jax.jit(t.fit)(x, y, keep)
@@ -194,7 +233,7 @@ def test_predictive_needs_a_residual():
 
 @pytest.mark.parametrize("name", PAIRED)
 def test_pairs_are_checked(name, no_jaxtyping):
-    x, y = data()
+    x, y = data(name)
     with pytest.raises(ValueError, match=rf"{name}: .*x.shape=\(40, 14\), y.shape=\(39, 4\)"):
         MEMBERS[name].fit(x, y[1:])
     with pytest.raises(ValueError, match=f"{name}: `fit` must have both sides"):
