@@ -13,12 +13,6 @@ from crossmodal_jax.transforms._kernels import Kernel as Kernel
 from crossmodal_jax.transforms._kernels import linear_kernel as linear_kernel
 from crossmodal_jax.transforms._kernels import polynomial_kernel as polynomial_kernel
 from crossmodal_jax.transforms._kernels import rbf_kernel as rbf_kernel
-from crossmodal_jax.transforms._pca import PCA as PCA
-from crossmodal_jax.transforms._pca import pca as pca
-from crossmodal_jax.transforms._random_features import Nystrom as Nystrom
-from crossmodal_jax.transforms._random_features import RandomFeatures as RandomFeatures
-from crossmodal_jax.transforms._random_features import nystrom as nystrom
-from crossmodal_jax.transforms._random_features import random_features as random_features
 from crossmodal_jax.transforms._partial_cca import PartialCCA as PartialCCA
 from crossmodal_jax.transforms._partial_cca import partial_cca as partial_cca
 from crossmodal_jax.transforms._partial_cca import remove_confounds as remove_confounds
@@ -32,6 +26,10 @@ from crossmodal_jax.transforms._probabilistic_cca import latent_posterior as lat
 from crossmodal_jax.transforms._probabilistic_cca import probabilistic_cca as probabilistic_cca
 from crossmodal_jax.transforms._procrustes import Procrustes as Procrustes
 from crossmodal_jax.transforms._procrustes import procrustes as procrustes
+from crossmodal_jax.transforms._random_features import Nystrom as Nystrom
+from crossmodal_jax.transforms._random_features import RandomFeatures as RandomFeatures
+from crossmodal_jax.transforms._random_features import nystrom as nystrom
+from crossmodal_jax.transforms._random_features import random_features as random_features
 from crossmodal_jax.transforms._reduced_rank import ReducedRank as ReducedRank
 from crossmodal_jax.transforms._reduced_rank import reduced_rank as reduced_rank
 from crossmodal_jax.transforms._ridge import Ridge as Ridge

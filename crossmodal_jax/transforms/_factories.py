@@ -3,15 +3,14 @@
 from collections.abc import Callable
 
 from crossmodal_jax.transforms._cca import cca
-from crossmodal_jax.transforms._kernel_ridge import kernel_ridge
-from crossmodal_jax.transforms._pca import pca
-from crossmodal_jax.transforms._random_features import nystrom, random_features
 from crossmodal_jax.transforms._coral import coral
+from crossmodal_jax.transforms._kernel_ridge import kernel_ridge
 from crossmodal_jax.transforms._partial_cca import partial_cca
 from crossmodal_jax.transforms._pca import pca
 from crossmodal_jax.transforms._pls import pls
 from crossmodal_jax.transforms._probabilistic_cca import probabilistic_cca
 from crossmodal_jax.transforms._procrustes import procrustes
+from crossmodal_jax.transforms._random_features import nystrom, random_features
 from crossmodal_jax.transforms._reduced_rank import reduced_rank
 from crossmodal_jax.transforms._ridge import ridge
 from crossmodal_jax.transforms._transform import Transform
@@ -19,17 +18,15 @@ from crossmodal_jax.transforms._whiten import whiten
 
 FACTORIES: dict[str, Callable[..., Transform]] = {
     "cca": cca,
+    "coral": coral,
     "kernel_ridge": kernel_ridge,
     "nystrom": nystrom,
-    "pca": pca,
-    "random_features": random_features,
-    "ridge": ridge,
-    "coral": coral,
     "partial_cca": partial_cca,
     "pca": pca,
     "pls": pls,
     "probabilistic_cca": probabilistic_cca,
     "procrustes": procrustes,
+    "random_features": random_features,
     "reduced_rank": reduced_rank,
     "ridge": ridge,
     "whiten": whiten,

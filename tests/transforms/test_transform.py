@@ -9,20 +9,17 @@ from crossmodal_jax import numerics
 from crossmodal_jax.transforms import (
     FACTORIES,
     cca,
-    kernel_ridge,
-    nystrom,
-    pca,
-    predictive,
-    random_features,
-    ridge,
     chain,
     coral,
+    kernel_ridge,
+    nystrom,
     partial_cca,
     pca,
     pls,
     predictive,
     probabilistic_cca,
     procrustes,
+    random_features,
     reduced_rank,
     ridge,
     whiten,
@@ -31,13 +28,10 @@ from crossmodal_jax.transforms import (
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
-    "kernel_ridge": kernel_ridge(l2=1e-2),
-    "nystrom": nystrom(key=jax.random.key(0), dim=5, l2=1e-2),
-    "pca": pca(dim=2),
-    "pca subspace": pca(dim=2, solver="subspace"),
-    "random_features": random_features(key=jax.random.key(0), dim=9, l2=1e-2),
     "chain": chain(pca(dim=5), cca(dim=2)),
     "coral": coral(),
+    "kernel_ridge": kernel_ridge(l2=1e-2),
+    "nystrom": nystrom(key=jax.random.key(0), dim=5, l2=1e-2),
     "partial_cca": partial_cca(dim=2),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
@@ -45,19 +39,29 @@ MEMBERS = {
     "probabilistic_cca": probabilistic_cca(dim=2),
     "procrustes": procrustes(scaled=True),
     "procrustes special": procrustes(kind="special"),
+    "random_features": random_features(key=jax.random.key(0), dim=9, l2=1e-2),
     "reduced_rank": reduced_rank(dim=2),
     "ridge": ridge(),
     "whiten": whiten(),
 }
 # What cannot be solved from second moments has no `solve`.
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
-PAIRED = ["cca", "kernel_ridge", "nystrom", "random_features", "ridge"]
+PAIRED = [
+    "cca",
+    "kernel_ridge",
+    "nystrom",
+    "partial_cca",
+    "pls",
+    "probabilistic_cca",
+    "procrustes",
+    "random_features",
+    "reduced_rank",
+    "ridge",
+]
 """Fits that need both sides."""
-PREDICTS = ["cca", "cca subspace", "nystrom", "random_features", "ridge"]
-PAIRED = ["cca", "partial_cca", "pls", "probabilistic_cca", "procrustes", "reduced_rank", "ridge"]
-"""Fits that need both sides."""
-PREDICTS = ["cca subspace", *PAIRED]
-"""Regressions, which keep the covariance of their residual."""
+PREDICTS = ["cca subspace", *(name for name in PAIRED if name != "kernel_ridge")]
+"""Regressions that keep the covariance of their residual; kernel ridge keeps that of its
+leave-one-out predictions."""
 ONE_WIDTH = ["coral"]
 """Unpaired fits between sides of one width, each with a mask of its own."""
 
