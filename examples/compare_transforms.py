@@ -6,8 +6,8 @@
 
 Every row is one way from x to y, its options chosen on a fourth of the training rows and refitted
 on all of them. R² is that of its predictions, R@k how often the right y is among the k nearest of
-all test rows by cosine, and the cycle error what `inverse` does not bring back of x: all in percent,
-with a 95 % interval over the splits. The first split is the customary one.
+all test rows by cosine, and the cycle error the part of x that `inverse` does not bring back: all
+in percent, with a 95 % interval over the splits. The first split is the customary one.
 
 `mfeat` and `words` are files `mfeat/mfeat.npz` and `words/words.npz` below the folder in
 CROSSMODAL_JAX_DATA.
