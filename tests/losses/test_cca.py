@@ -212,5 +212,5 @@ def test_penalty_is_relative_and_maps(x64):
 
 def test_bad_objective_is_named():
     x = jnp.ones((3, 2))
-    with pytest.raises(ValueError, match="cca_loss: `objective` must be .* mean 'squared'"):
+    with pytest.raises(ValueError, match=r"cca_loss: `objective` must be .* mean 'squared'"):
         cca_loss(x, x, objective="square")
