@@ -115,7 +115,7 @@ def _hat_matrix(x: Float[Array, "n d"], keep: Bool[Array, "n"], l2: Array) -> Fl
     raised = width / jnp.maximum(jnp.sum(kept), 1)
     gram = _matmul(x, x.T)
     penalty = _penalty(gram, l2)
-    system = gram + raised * constant + jnp.diag(jnp.where(keep, penalty, 1))
+    system = gram + raised * constant + penalty * jnp.eye(num, dtype=x.dtype)
     inverse = numerics.solve_psd(system, jnp.diag(kept))
     return jnp.diag(kept) - penalty * inverse - raised / (raised + penalty) * constant
 

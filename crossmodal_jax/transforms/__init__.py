@@ -4,12 +4,16 @@ from crossmodal_jax.transforms._cca import CCA as CCA
 from crossmodal_jax.transforms._cca import canonical_variates as canonical_variates
 from crossmodal_jax.transforms._cca import cca as cca
 from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
+from crossmodal_jax.transforms._generalized_cca import generalized_cca as generalized_cca
+from crossmodal_jax.transforms._generalized_cca import multiset_cca as multiset_cca
 from crossmodal_jax.transforms._kernel_ridge import KernelRidge as KernelRidge
 from crossmodal_jax.transforms._kernel_ridge import kernel_ridge as kernel_ridge
 from crossmodal_jax.transforms._kernels import Kernel as Kernel
 from crossmodal_jax.transforms._kernels import linear_kernel as linear_kernel
 from crossmodal_jax.transforms._kernels import polynomial_kernel as polynomial_kernel
 from crossmodal_jax.transforms._kernels import rbf_kernel as rbf_kernel
+from crossmodal_jax.transforms._multiview import MultiviewCCA as MultiviewCCA
+from crossmodal_jax.transforms._multiview import view_variates as view_variates
 from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
 from crossmodal_jax.transforms._ridge import Ridge as Ridge

@@ -6,12 +6,38 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import numerics
-from crossmodal_jax.transforms import FACTORIES, cca, kernel_ridge, pca, predictive, ridge
+from crossmodal_jax.transforms import (
+    FACTORIES,
+    cca,
+    generalized_cca,
+    kernel_ridge,
+    multiset_cca,
+    pca,
+    predictive,
+    ridge,
+)
+
+
+def of_two_views(t):
+    """A transform of a sequence of views, fitted to x and y and applied to x alone."""
+
+    def fit(x, y=None, where=None):
+        return t.fit([x] if y is None else [x, y], where=where)
+
+    def apply(params, x):
+        # The second view is absent, and what it holds must not matter.
+        other = jnp.full((*x.shape[:-1], 4), 7, x.dtype)
+        return t.apply(params, [x, other], np.array([True, False]))
+
+    return t._replace(fit=fit, apply=apply)
+
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
     "kernel_ridge": kernel_ridge(l2=1e-2),
+    "generalized_cca": of_two_views(generalized_cca(dim=2)),
+    "multiset_cca": of_two_views(multiset_cca(dim=2)),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "ridge": ridge(),
@@ -152,9 +178,8 @@ def test_bad_shapes_are_named(name, no_jaxtyping):
     x, y = data()
     t = MEMBERS[name]
     params = t.fit(x, y)
-    with pytest.raises(
-        ValueError, match=r"must be \[\*batch, 14\] as fitted, got x.shape=\(40, 13\)"
-    ):
+    expected = r"must be \[\*batch, 14\] as fitted, got (x|xs\[0\]).shape=\(40, 13\)"
+    with pytest.raises(ValueError, match=expected):
         t.apply(params, x[:, 1:])
     with pytest.raises(ValueError, match="`where` must have shape"):
         t.fit(x, y, np.ones(39, bool))
