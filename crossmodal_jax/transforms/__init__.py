@@ -6,6 +6,9 @@ from crossmodal_jax.transforms._cca import cca as cca
 from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
 from crossmodal_jax.transforms._generalized_cca import generalized_cca as generalized_cca
 from crossmodal_jax.transforms._generalized_cca import multiset_cca as multiset_cca
+from crossmodal_jax.transforms._kernel_cca import KernelCCA as KernelCCA
+from crossmodal_jax.transforms._kernel_cca import kernel_cca as kernel_cca
+from crossmodal_jax.transforms._kernel_cca import kernel_variates as kernel_variates
 from crossmodal_jax.transforms._kernel_ridge import KernelRidge as KernelRidge
 from crossmodal_jax.transforms._kernel_ridge import kernel_ridge as kernel_ridge
 from crossmodal_jax.transforms._kernels import Kernel as Kernel

@@ -10,6 +10,7 @@ from crossmodal_jax.transforms import (
     FACTORIES,
     cca,
     generalized_cca,
+    kernel_cca,
     kernel_ridge,
     multiset_cca,
     pca,
@@ -35,6 +36,7 @@ def of_two_views(t):
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
+    "kernel_cca": kernel_cca(dim=2, l2=0.1),
     "kernel_ridge": kernel_ridge(l2=1e-2),
     "generalized_cca": of_two_views(generalized_cca(dim=2)),
     "multiset_cca": of_two_views(multiset_cca(dim=2)),
@@ -44,9 +46,9 @@ MEMBERS = {
 }
 # What cannot be solved from second moments has no `solve`.
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
-PAIRED = ["cca", "kernel_ridge", "ridge"]
+PAIRED = ["cca", "kernel_cca", "kernel_ridge", "ridge"]
 """Fits that need both sides."""
-PREDICTS = ["cca", "cca subspace", "ridge"]
+PREDICTS = ["cca", "cca subspace", "kernel_cca", "ridge"]
 """Regressions, which keep the covariance of their residual."""
 FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
