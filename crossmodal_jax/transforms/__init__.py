@@ -21,6 +21,7 @@ from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
 from crossmodal_jax.transforms._ridge import Ridge as Ridge
 from crossmodal_jax.transforms._ridge import ridge as ridge
+from crossmodal_jax.transforms._tensor_cca import tensor_cca as tensor_cca
 from crossmodal_jax.transforms._transform import Predictive as Predictive
 from crossmodal_jax.transforms._transform import Transform as Transform
 from crossmodal_jax.transforms._transform import predictive as predictive

@@ -8,6 +8,7 @@ from crossmodal_jax.transforms._kernel_cca import kernel_cca
 from crossmodal_jax.transforms._kernel_ridge import kernel_ridge
 from crossmodal_jax.transforms._pca import pca
 from crossmodal_jax.transforms._ridge import ridge
+from crossmodal_jax.transforms._tensor_cca import tensor_cca
 from crossmodal_jax.transforms._transform import Transform
 
 FACTORIES: dict[str, Callable[..., Transform]] = {
@@ -18,5 +19,6 @@ FACTORIES: dict[str, Callable[..., Transform]] = {
     "multiset_cca": multiset_cca,
     "pca": pca,
     "ridge": ridge,
+    "tensor_cca": tensor_cca,
 }
 """What a configuration may name; a closed table, so no name is ever an import path."""

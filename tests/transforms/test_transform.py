@@ -16,6 +16,7 @@ from crossmodal_jax.transforms import (
     pca,
     predictive,
     ridge,
+    tensor_cca,
 )
 
 
@@ -43,6 +44,7 @@ MEMBERS = {
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "ridge": ridge(),
+    "tensor_cca": of_two_views(tensor_cca(dim=2)),
 }
 # What cannot be solved from second moments has no `solve`.
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
