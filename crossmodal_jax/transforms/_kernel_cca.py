@@ -100,15 +100,24 @@ def kernel_cca(
         means, scales, points = zip(*(unit_scale(z, keep) for z in (x, y)), strict=True)
         grams, columns = zip(*(_centred(kernel(u, u), keep) for u in points), strict=True)
         weights, variates, rho = _solve(grams, keep, jnp.asarray(l2), dim)
-        offsets = tuple(matmul(c[None], w)[0] for c, w in zip(columns, weights, strict=True))
+        offsets = [matmul(c[None], w)[0] for c, w in zip(columns, weights, strict=True)]
         sides = [zero_absent(z - mean, keep) for z, mean in zip((x, y), means, strict=True)]
         number = jnp.maximum(jnp.sum(keep), 1).astype(x.dtype)
-        loadings = tuple(
+        loadings = [
             matmul(z.T, other) / number for z, other in zip(sides, variates[::-1], strict=True)
-        )
+        ]
         error = sides[1] - matmul(variates[0], loadings[1].T)
         residual = matmul(error.T, error) / number
-        return KernelCCA(means, scales, points, weights, offsets, loadings, rho, residual)
+        return KernelCCA(
+            means=means,
+            scales=scales,
+            points=points,
+            coefficients=(weights[0], weights[1]),
+            offsets=(offsets[0], offsets[1]),
+            loadings=(loadings[0], loadings[1]),
+            correlations=rho,
+            residual=residual,
+        )
 
     def predict(params: KernelCCA, x: Array, view: int) -> Array:
         variates = _variates(params, x, view, kernel)
