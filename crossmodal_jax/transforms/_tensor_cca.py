@@ -86,11 +86,9 @@ def tensor_cca(*, dim: int, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transfor
         keep = check_where("tensor_cca", where, views[0].shape[:1])
         state = moments(views, where=keep)
         whitened, whiteners = [], []
-        for m, (view, origin, offset) in enumerate(
-            zip(views, state.origins, state.offsets, strict=True)
-        ):
+        for m, (view, mean) in enumerate(zip(views, state.means, strict=True)):
             whiteners.append(inverse_cholesky(regularised(covariance(state, m, m), l2)))
-            centred = zero_absent(zero_absent(view, keep) - origin - offset, keep)
+            centred = zero_absent(zero_absent(view, keep) - mean, keep)
             whitened.append(matmul(centred, whiteners[m].T))
         number = jnp.maximum(state.count, 1).astype(views[0].dtype)
         tensor = _outer_sum(whitened) / number
