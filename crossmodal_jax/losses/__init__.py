@@ -1,4 +1,5 @@
-"""Objectives: one value per sample or pair; what is masked has no influence."""
+"""Objectives: one value per sample or pair, or one in all; what is masked has no influence."""
 
+from crossmodal_jax.losses._cca import cca_loss as cca_loss
 from crossmodal_jax.losses._classification import softmax_cross_entropy as softmax_cross_entropy
 from crossmodal_jax.losses._contrastive import clip_loss as clip_loss

@@ -7,6 +7,11 @@ from crossmodal_jax.transforms._chain import chain as chain
 from crossmodal_jax.transforms._coral import Coral as Coral
 from crossmodal_jax.transforms._coral import coral as coral
 from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
+from crossmodal_jax.transforms._generalized_cca import generalized_cca as generalized_cca
+from crossmodal_jax.transforms._generalized_cca import multiset_cca as multiset_cca
+from crossmodal_jax.transforms._kernel_cca import KernelCCA as KernelCCA
+from crossmodal_jax.transforms._kernel_cca import kernel_cca as kernel_cca
+from crossmodal_jax.transforms._kernel_cca import kernel_variates as kernel_variates
 from crossmodal_jax.transforms._kernel_ridge import KernelRidge as KernelRidge
 from crossmodal_jax.transforms._kernel_ridge import kernel_ridge as kernel_ridge
 from crossmodal_jax.transforms._kernels import Kernel as Kernel
@@ -16,6 +21,8 @@ from crossmodal_jax.transforms._kernels import rbf_kernel as rbf_kernel
 from crossmodal_jax.transforms._partial_cca import PartialCCA as PartialCCA
 from crossmodal_jax.transforms._partial_cca import partial_cca as partial_cca
 from crossmodal_jax.transforms._partial_cca import remove_confounds as remove_confounds
+from crossmodal_jax.transforms._multiview import MultiviewCCA as MultiviewCCA
+from crossmodal_jax.transforms._multiview import view_variates as view_variates
 from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
 from crossmodal_jax.transforms._pls import PLS as PLS
@@ -36,6 +43,7 @@ from crossmodal_jax.transforms._ridge import Ridge as Ridge
 from crossmodal_jax.transforms._ridge import ridge as ridge
 from crossmodal_jax.transforms._ridge_tuning import ridge_leave_one_out as ridge_leave_one_out
 from crossmodal_jax.transforms._ridge_tuning import ridge_path as ridge_path
+from crossmodal_jax.transforms._tensor_cca import tensor_cca as tensor_cca
 from crossmodal_jax.transforms._transform import Predictive as Predictive
 from crossmodal_jax.transforms._transform import Transform as Transform
 from crossmodal_jax.transforms._transform import predictive as predictive

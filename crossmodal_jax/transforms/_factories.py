@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from crossmodal_jax.transforms._cca import cca
 from crossmodal_jax.transforms._coral import coral
+from crossmodal_jax.transforms._generalized_cca import generalized_cca, multiset_cca
+from crossmodal_jax.transforms._kernel_cca import kernel_cca
 from crossmodal_jax.transforms._kernel_ridge import kernel_ridge
 from crossmodal_jax.transforms._partial_cca import partial_cca
 from crossmodal_jax.transforms._pca import pca
@@ -13,6 +15,7 @@ from crossmodal_jax.transforms._procrustes import procrustes
 from crossmodal_jax.transforms._random_features import nystrom, random_features
 from crossmodal_jax.transforms._reduced_rank import reduced_rank
 from crossmodal_jax.transforms._ridge import ridge
+from crossmodal_jax.transforms._tensor_cca import tensor_cca
 from crossmodal_jax.transforms._transform import Transform
 from crossmodal_jax.transforms._whiten import whiten
 
@@ -22,6 +25,10 @@ FACTORIES: dict[str, Callable[..., Transform]] = {
     "kernel_ridge": kernel_ridge,
     "nystrom": nystrom,
     "partial_cca": partial_cca,
+    "generalized_cca": generalized_cca,
+    "kernel_cca": kernel_cca,
+    "kernel_ridge": kernel_ridge,
+    "multiset_cca": multiset_cca,
     "pca": pca,
     "pls": pls,
     "probabilistic_cca": probabilistic_cca,
@@ -30,5 +37,6 @@ FACTORIES: dict[str, Callable[..., Transform]] = {
     "reduced_rank": reduced_rank,
     "ridge": ridge,
     "whiten": whiten,
+    "tensor_cca": tensor_cca,
 }
 """What a configuration may name; a closed table, so no name is ever an import path."""

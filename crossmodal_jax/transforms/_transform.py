@@ -17,7 +17,8 @@ class Transform(NamedTuple):
     Attributes:
       fit: `fit(x, y=None, where=None) -> params` from rows x [n, dx] and y [n, dy], of which
         `where` [n] keeps some. Traceable, so it may be mapped over folds.
-      apply: `apply(params, x) -> y` for x [*batch, dx].
+      apply: `apply(params, x) -> y` for x [*batch, dx]. Where there is any number of views, x
+        is a sequence of them, in `fit` as well.
       inverse: `inverse(params, y) -> x`, or None where there is none.
       solve: `solve(moments) -> params` from `numerics.JointMoments` of (x, y), for data that
         is streamed or spread over devices; None if second moments do not suffice. `fit` is

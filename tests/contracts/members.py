@@ -53,6 +53,14 @@ def _tied_pairs(rng, n):
     return tuple(rng.integers(-2, 3, size=(2, n, 3)).astype(np.float64))
 
 
+def _correlated(widths):
+    def arguments(rng, n):
+        latent = rng.normal(size=(n, 2))
+        return tuple(latent @ rng.normal(size=(2, d)) + rng.normal(size=(n, d)) for d in widths)
+
+    return arguments
+
+
 def _scores_and_labels(rng, n):
     return rng.normal(size=(n, 5)), rng.integers(0, 5, size=n, dtype=np.int32)
 
@@ -71,7 +79,20 @@ def _at_scale(scale):
     )
 
 
+def _cca_loss(widths, objective, power):
+    # The penalty is what separates 4 columns of 4 kept rows from singular ones.
+    return RowMember(
+        functools.partial(losses.cca_loss, l2=0.3, objective=objective),
+        _correlated(widths),
+        functools.partial(oracles.cca_loss, l2=0.3, power=power),
+        differentiable=True,
+    )
+
+
 LOSSES = {
+    "cca_loss": _cca_loss((4, 3), "squared", 2),
+    "cca_loss/fewer rows": _cca_loss((8, 3), "squared", 2),
+    "cca_loss/sum": _cca_loss((4, 3), "sum", 1),
     "clip_loss/scale=1": _at_scale(1.0),
     "clip_loss/scale=30": _at_scale(30.0),
     "softmax_cross_entropy": RowMember(

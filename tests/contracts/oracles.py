@@ -19,6 +19,18 @@ def softmax_cross_entropy(logits, labels):
     return logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
 
 
+def cca_loss(x, y, l2, power):
+    def whitened(z):
+        z = z - z.mean(0)
+        s = z.T @ z / len(z)
+        penalty = l2 * np.trace(s) / len(s) if np.trace(s) > 0 else 1.0
+        values, vectors = np.linalg.eigh(s + penalty * np.eye(len(s)))
+        return z @ (vectors / np.sqrt(values)) @ vectors.T
+
+    values = np.linalg.svd(whitened(x).T @ whitened(y) / len(x), compute_uv=False)
+    return -np.sum(values**power)
+
+
 # Metrics of paired retrieval: one value per query. With t rivals tied with the right answer, its
 # place among them is uniform on 0 … t.
 

@@ -24,6 +24,30 @@ from crossmodal_jax.transforms import (
     ridge,
     whiten,
 )
+    generalized_cca,
+    kernel_cca,
+    kernel_ridge,
+    multiset_cca,
+    pca,
+    predictive,
+    ridge,
+    tensor_cca,
+)
+
+
+def of_two_views(t):
+    """A transform of a sequence of views, fitted to x and y and applied to x alone."""
+
+    def fit(x, y=None, where=None):
+        return t.fit([x] if y is None else [x, y], where=where)
+
+    def apply(params, x):
+        # The second view is absent, and what it holds must not matter.
+        other = jnp.full((*x.shape[:-1], 4), 7, x.dtype)
+        return t.apply(params, [x, other], np.array([True, False]))
+
+    return t._replace(fit=fit, apply=apply)
+
 
 MEMBERS = {
     "cca": cca(dim=2),
@@ -33,6 +57,10 @@ MEMBERS = {
     "kernel_ridge": kernel_ridge(l2=1e-2),
     "nystrom": nystrom(key=jax.random.key(0), dim=5, l2=1e-2),
     "partial_cca": partial_cca(dim=2),
+    "kernel_cca": kernel_cca(dim=2, l2=0.1),
+    "kernel_ridge": kernel_ridge(l2=1e-2),
+    "generalized_cca": of_two_views(generalized_cca(dim=2)),
+    "multiset_cca": of_two_views(multiset_cca(dim=2)),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "pls": pls(dim=2),
@@ -75,6 +103,15 @@ def fit_of(name):
 
 
 FITS = {name: jax.jit(fit_of(name)) for name in MEMBERS}
+    "tensor_cca": of_two_views(tensor_cca(dim=2)),
+}
+# What cannot be solved from second moments has no `solve`.
+SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
+PAIRED = ["cca", "kernel_cca", "kernel_ridge", "ridge"]
+"""Fits that need both sides."""
+PREDICTS = ["cca", "cca subspace", "kernel_cca", "ridge"]
+"""Regressions, which keep the covariance of their residual."""
+FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
 each_member = pytest.mark.parametrize("name", MEMBERS)
 
@@ -206,9 +243,8 @@ def test_bad_shapes_are_named(name, no_jaxtyping):
     x, y = data(name)
     t = MEMBERS[name]
     params = t.fit(x, y)
-    with pytest.raises(
-        ValueError, match=r"must be \[\*batch, 14\] as fitted, got x.shape=\(40, 13\)"
-    ):
+    expected = r"must be \[\*batch, 14\] as fitted, got (x|xs\[0\]).shape=\(40, 13\)"
+    with pytest.raises(ValueError, match=expected):
         t.apply(params, x[:, 1:])
     with pytest.raises(ValueError, match="`where` must have shape"):
         t.fit(x, y, np.ones(39, bool))
