@@ -3,9 +3,15 @@
 from collections.abc import Callable
 
 from crossmodal_jax.transforms._cca import cca
+from crossmodal_jax.transforms._gaussian_map import gaussian_map
 from crossmodal_jax.transforms._pca import pca
 from crossmodal_jax.transforms._ridge import ridge
 from crossmodal_jax.transforms._transform import Transform
 
-FACTORIES: dict[str, Callable[..., Transform]] = {"cca": cca, "pca": pca, "ridge": ridge}
+FACTORIES: dict[str, Callable[..., Transform]] = {
+    "cca": cca,
+    "gaussian_map": gaussian_map,
+    "pca": pca,
+    "ridge": ridge,
+}
 """What a configuration may name; a closed table, so no name is ever an import path."""

@@ -309,8 +309,8 @@ def test_none_streams():
     ("kwargs", "words"),
     [
         ({"y": np.zeros((5, 3))}, r"x.shape=\(4, 2\) and y.shape=\(5, 3\)"),
-        ({"a": np.ones(5)}, r"`a` must have one weight per row of x, shape \(4,\)"),
-        ({"b": np.ones(4)}, r"`b` must have one weight per row of y, shape \(5,\)"),
+        ({"a": np.ones(5)}, r"`a` must have one weight per row of its cloud, shape \(4,\)"),
+        ({"b": np.ones(4)}, r"`b` must have one weight per row of its cloud, shape \(5,\)"),
         ({"where": np.ones(5, bool)}, "must have shape"),
         ({"max_iterations": 0}, "`max_iterations` must be at least 1, got 0"),
         ({"implementation": "streamd"}, "did you mean 'streamed'"),

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import numerics
-from crossmodal_jax.transforms import FACTORIES, cca, pca, predictive, ridge
+from crossmodal_jax.transforms import FACTORIES, cca, gaussian_map, pca, predictive, ridge
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
+    "gaussian_map": gaussian_map(),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "ridge": ridge(),
@@ -21,12 +22,26 @@ PAIRED = ["cca", "ridge"]
 """Fits that need both sides."""
 PREDICTS = ["cca", "cca subspace", "ridge"]
 """Regressions, which keep the covariance of their residual."""
-FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
+UNPAIRED = ["gaussian_map"]
+"""Fits of two clouds, each with a mask of its own; here both get the same rows."""
+SAME_WIDTH = ["gaussian_map"]
+"""Maps within one space, for which x and y have one width."""
+
+
+def fit_of(name):
+    fit = MEMBERS[name].fit
+    if name not in UNPAIRED:
+        return fit
+    return lambda x, y=None, where=None: fit(x, y, where, where)
+
+
+FITS = {name: jax.jit(fit_of(name)) for name in MEMBERS}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
 each_member = pytest.mark.parametrize("name", MEMBERS)
 
 
-def data(n=40, dx=14, dy=4, mean=1.0):
+def data(name=None, n=40, dx=14, dy=4, mean=1.0):
+    dy = dx if name in SAME_WIDTH else dy
     rng = np.random.default_rng(0)
     x = rng.normal(size=(n, dx)) * np.linspace(2, 0.5, dx)
     y = x @ rng.normal(size=(dx, dy)) + rng.normal(size=(n, dy))
@@ -45,7 +60,7 @@ def test_table_holds_every_factory():
 
 @each_member
 def test_dropped_rows_equal_deleted_rows(name):
-    x, y = data()
+    x, y = data(name)
     keep = np.arange(40) % 4 != 1
     poisoned = [
         np.where(keep[:, None], z, np.float32(bad)) for z, bad in [(x, np.nan), (y, np.inf)]
@@ -58,8 +73,8 @@ def test_dropped_rows_equal_deleted_rows(name):
 
 @pytest.mark.parametrize("name", SOLVED)
 def test_solving_from_streamed_moments_equals_fitting(name):
-    x, y = data()
-    state = numerics.init_moments((14, 4))
+    x, y = data(name)
+    state = numerics.init_moments((14, y.shape[1]))
     for rows in np.split(np.arange(40), 4):
         state = numerics.update_moments(state, (x[rows], y[rows]))
     solved = jax.jit(MEMBERS[name].solve)(state)
@@ -68,10 +83,10 @@ def test_solving_from_streamed_moments_equals_fitting(name):
 
 @each_member
 def test_fits_map_over_folds(name):
-    x, y = data()
+    x, y = data(name)
     folds = np.arange(40) % 3 != np.arange(3)[:, None]
     t = MEMBERS[name]
-    together = jax.jit(jax.vmap(lambda keep: t.apply(t.fit(x, y, keep), x)))(folds)
+    together = jax.jit(jax.vmap(lambda keep: t.apply(fit_of(name)(x, y, keep), x)))(folds)
     for fold, got in zip(folds, together, strict=True):
         assert_close(got, APPLIES[name](FITS[name](x, y, fold), x))
 
@@ -79,7 +94,7 @@ def test_fits_map_over_folds(name):
 @each_member
 @pytest.mark.parametrize("case", ["constant", "fewer rows", "repeated", "one row", "nothing kept"])
 def test_degenerate_data_are_finite(name, case, strict):
-    x, y = data()
+    x, y = data(name)
     keep = np.ones(40, bool)
     if case == "constant":
         x[:], y[:, 1:] = 3, 0
@@ -109,7 +124,7 @@ def test_no_penalty_at_all_is_finite(factory, strict):
 
 @each_member
 def test_leading_axes_are_free(name):
-    x, y = data()
+    x, y = data(name)
     params = FITS[name](x, y)
     whole = APPLIES[name](params, x)
     np.testing.assert_allclose(APPLIES[name](params, x[3]), whole[3], rtol=1e-4, atol=1e-5)
@@ -119,7 +134,7 @@ def test_leading_axes_are_free(name):
 
 @each_member
 def test_low_precision_is_fitted_in_float32(name):
-    x, y = data()
+    x, y = data(name)
     halves = [jnp.asarray(z, jnp.bfloat16) for z in (x, y)]
     params = FITS[name](*halves)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
@@ -129,7 +144,7 @@ def test_low_precision_is_fitted_in_float32(name):
 
 @each_member
 def test_apply_has_finite_gradients_under_strict_numerics(name, strict):
-    x, y = data()
+    x, y = data(name)
     params = FITS[name](x, y)
     apply = MEMBERS[name].apply
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnp.square(apply(params, x)))))(x)
@@ -139,7 +154,7 @@ def test_apply_has_finite_gradients_under_strict_numerics(name, strict):
 
 @each_member
 def test_two_fits_of_one_shape_compile_once(name):
-    x, y = data(n=41)
+    x, y = data(name, n=41)
     before = FITS[name]._cache_size()
     FITS[name](x, y)
     FITS[name](x + 1, y)
@@ -148,7 +163,7 @@ def test_two_fits_of_one_shape_compile_once(name):
 
 @each_member
 def test_bad_shapes_are_named(name, no_jaxtyping):
-    x, y = data()
+    x, y = data(name)
     t = MEMBERS[name]
     params = t.fit(x, y)
     with pytest.raises(
@@ -164,7 +179,7 @@ def test_bad_shapes_are_named(name, no_jaxtyping):
 
 @pytest.mark.parametrize("name", PREDICTS)
 def test_predictions_have_the_covariance_of_the_residuals(name, x64):
-    x, y = (z.astype(np.float64) for z in data())
+    x, y = (z.astype(np.float64) for z in data(name))
     keep = np.arange(40) % 4 != 1
     t = MEMBERS[name]
     params = jax.jit(t.fit)(x, y, keep)
@@ -182,7 +197,7 @@ def test_predictive_needs_a_residual():
 
 @pytest.mark.parametrize("name", PAIRED)
 def test_pairs_are_checked(name, no_jaxtyping):
-    x, y = data()
+    x, y = data(name)
     with pytest.raises(ValueError, match=rf"{name}: .*x.shape=\(40, 14\), y.shape=\(39, 4\)"):
         MEMBERS[name].fit(x, y[1:])
     with pytest.raises(ValueError, match=f"{name}: `fit` must have both sides"):
@@ -190,3 +205,22 @@ def test_pairs_are_checked(name, no_jaxtyping):
     if name in SOLVED:
         with pytest.raises(ValueError, match=f"{name}: `solve` needs joint moments of 2 modal"):
             MEMBERS[name].solve(numerics.moments([x]))
+
+
+@pytest.mark.parametrize("name", UNPAIRED)
+def test_clouds_need_no_pairs(name, no_jaxtyping):
+    x, y = data(name)
+    rng = np.random.default_rng(0)
+    t, order, keep = MEMBERS[name], rng.permutation(40)[:31], rng.random(31) < 0.7
+    # The order of the rows does not matter, and each side has a mask of its own.
+    fit = jax.jit(t.fit)
+    got = fit(x, y[order], None, keep)
+    alone = fit(x, y[np.sort(order[keep])])
+    assert_close(APPLIES[name](got, x), APPLIES[name](alone, x))
+    with pytest.raises(ValueError, match=f"{name}: `fit` must have both clouds"):
+        t.fit(x)
+    with pytest.raises(ValueError, match="`where` must have shape"):
+        t.fit(x, y, None, keep)
+    if name in SAME_WIDTH:
+        with pytest.raises(ValueError, match=rf"{name}: .*one width.*y.shape=\(40, 3\)"):
+            t.fit(x, y[:, :3])

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -88,11 +87,21 @@ def sinkhorn(
             "found by iterating."
         )
     dtype = np.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
-    x, a, mean_x = _centred("x", x.astype(dtype), "a", a, "where", where)
-    y, b, mean_y = _centred("y", y.astype(dtype), "b", b, "where_y", where_y)
+    a, b = _check_weight("a", a, x.astype(dtype)), _check_weight("b", b, y.astype(dtype))
+    x, a, mean_x = _centred(x.astype(dtype), a, where)
+    y, b, mean_y = _centred(y.astype(dtype), b, where_y)
     epsilon, tolerance = jnp.asarray(epsilon, dtype), jnp.asarray(tolerance, dtype)
     found = dispatch(
-        "sinkhorn", _IMPLEMENTATIONS, implementation, x, y, a, b, epsilon, max_iterations, tolerance
+        "sinkhorn",
+        _IMPLEMENTATIONS,
+        implementation,
+        x,
+        y,
+        a=a,
+        b=b,
+        epsilon=epsilon,
+        max_iterations=max_iterations,
+        tolerance=tolerance,
     )
     # A common shift of one cloud adds to the cost a function of i and one of j.
     shift = mean_x - mean_y
@@ -100,26 +109,29 @@ def sinkhorn(
     balance = (jnp.sum(b * found.g) - jnp.sum(a * found.f)) / 2
     f = found.f + 2 * _dot(x, shift) + balance + square / 2
     g = found.g - 2 * _dot(y, shift) - balance + square / 2
-    nothing = jnp.sum(a) * jnp.sum(b)
-    value = found.value + nothing * square
+    value = found.value + jnp.sum(a) * jnp.sum(b) * square
     return found._replace(f=jnp.where(a > 0, f, 0), g=jnp.where(b > 0, g, 0), value=value)
 
 
-def _centred(
-    name: str, x: Array, weight: str, a: ArrayLike | None, mask: str, where: ArrayLike | None
-) -> tuple[Array, Array, Array]:
+def _check_weight(name: str, weight: ArrayLike | None, x: Array) -> Float[Array, "n"]:
+    if weight is None:
+        return jnp.ones(x.shape[0], x.dtype)
+    weight = jnp.asarray(weight, x.dtype)
+    if weight.shape != x.shape[:1]:
+        raise ValueError(
+            f"sinkhorn: `{name}` must have one weight per row of its cloud, shape {x.shape[:1]}, "
+            f"got {name}.shape={weight.shape}; leave it out for equal weights."
+        )
+    return weight
+
+
+def _centred(x: Array, weight: Array, where: ArrayLike | None) -> tuple[Array, Array, Array]:
     """Kept rows minus their mean, weights that add up to 1, and the mean."""
     keep = check_where("sinkhorn", where, x.shape[:1])
-    a = jnp.ones(x.shape[0], x.dtype) if a is None else jnp.asarray(a, x.dtype)
-    if a.shape != x.shape[:1]:
-        raise ValueError(
-            f"sinkhorn: `{weight}` must have one weight per row of {name}, shape {x.shape[:1]}, "
-            f"got {weight}.shape={a.shape}."
-        )
-    x, a = zero_absent(x, keep), zero_absent(a, keep)
-    a = safe_divide(a, jnp.sum(a))
-    mean = jnp.matmul(a, x, precision="highest")
-    return zero_absent(x - mean, keep), a, mean
+    x, weight = zero_absent(x, keep), zero_absent(weight, keep)
+    weight = safe_divide(weight, jnp.sum(weight))
+    mean = jnp.matmul(weight, x, precision="highest")
+    return zero_absent(x - mean, keep), weight, mean
 
 
 def _dot(x: Float[Array, "n d"], v: Float[Array, "d"]) -> Float[Array, "n"]:

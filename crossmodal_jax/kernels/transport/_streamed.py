@@ -1,10 +1,11 @@
 """Sinkhorn's iteration in slabs of rows: the cost matrix never exists as a whole.
 
 With α = (f − ‖x‖²)/ε and β = log b + (g − ‖y‖²)/ε the entries Pᵢⱼ/aᵢ are
-exp(2⟨xᵢ, yⱼ⟩/ε + αᵢ + βⱼ), at most bⱼ/aᵢ once the columns have been normalised: no maximum has to
-be subtracted. A slab holds whole rows, so their sums are known before the slab is left, and its
-entries divided by them give its part of the column sums: one product and one exponential per
-entry make a whole iteration.
+exp(2⟨xᵢ, yⱼ⟩/ε + αᵢ + βⱼ). Once an iteration has been done they are at most bⱼ/aᵢ, their row
+sums at least the smallest b, and the column sums of P at least bⱼ times the smallest a, so that
+only the first iteration has to subtract maxima. A slab holds whole rows, so their sums are known
+before the slab is left, and its entries divided by them give its part of the column sums: one
+product and one exponential per entry make a whole iteration.
 """
 
 from typing import Any, NamedTuple
@@ -29,12 +30,12 @@ class _Rows(NamedTuple):
 def sinkhorn(
     x: Float[Array, "n d"],
     y: Float[Array, "m d"],
+    *,
     a: Float[Array, "n"],
     b: Float[Array, "m"],
     epsilon: Float[Array, ""],
     max_iterations: int,
     tolerance: Float[Array, ""],
-    *,
     block: int = _BLOCK,
 ) -> Sinkhorn:
     """The same iterations in O(block · m + n) memory."""
@@ -42,23 +43,14 @@ def sinkhorn(
     squares_x, squares_y = jnp.sum(x0 * x0, axis=1), jnp.sum(y0 * y0, axis=1)
     block = max(1, min(block, x.shape[0]))
     rows = _Rows(_slabs(2 / eps * x0, block), _slabs(a0, block))
-    # A sum this small has lost terms to underflow; by construction none overflows.
-    floor = jnp.finfo(x.dtype).tiny ** 0.4
+    log_b = jnp.log(jnp.where(b0 > 0, b0, 1))
 
     def step(state: tuple[Array, ...]) -> tuple[Array, ...]:
         alpha, beta, _, iteration = state
         sums, columns = _one_pass(rows, y0, alpha, beta)
-        live = rows.weight > 0
-        safe = jnp.all((sums > floor) | ~live) & jnp.all(columns >= floor * b0)
-        alpha, beta = jax.lax.cond(
-            safe,
-            lambda: (
-                alpha - jnp.log(jnp.where(live, sums, 1)),
-                beta + jnp.log(jnp.where(b0 > 0, b0, 1) / jnp.where(b0 > 0, columns, 1)),
-            ),
-            lambda: _two_passes(rows, y0, beta, b0),
-        )
         error = jnp.sum(rows.weight * jnp.where(jnp.isneginf(alpha), 0, jnp.abs(sums - 1)))
+        alpha -= jnp.log(jnp.where(sums > 0, sums, 1))
+        beta += jnp.where(columns > 0, log_b - jnp.log(jnp.where(columns > 0, columns, 1)), 0)
         return alpha, beta, error, iteration + 1
 
     def unfinished(state: tuple[Array, ...]) -> Array:
@@ -70,9 +62,10 @@ def sinkhorn(
     alpha, beta, error, iterations = jax.lax.while_loop(unfinished, step, start)
     alpha = alpha.reshape(-1)[: x.shape[0]]
     f = jnp.where(jnp.isneginf(alpha), 0, eps * alpha + squares_x)
-    g = jnp.where(b0 > 0, eps * (beta - jnp.log(jnp.where(b0 > 0, b0, 1))) + squares_y, 0)
+    g = jnp.where(b0 > 0, eps * (beta - log_b) + squares_y, 0)
     g = jnp.where(jnp.isneginf(g), 0, g)
-    mass = _mass(x, y, a, b, epsilon, (f, g), block)
+    logits = _log(a) + f / epsilon, _log(b) + g / epsilon
+    mass = _mass(x, y, epsilon, logits, block)
     value = jnp.sum(a * f) + jnp.sum(b * g) + epsilon * (jnp.sum(a) * jnp.sum(b) - mass)
     return Sinkhorn(f, g, value, error, iterations)
 
@@ -117,27 +110,18 @@ def _two_passes(rows: _Rows, y: Array, beta: Array, b: Array) -> tuple[Array, Ar
     return alpha, jnp.where(some, _log(b) - shift, -jnp.inf)
 
 
-def _mass(
-    x: Array,
-    y: Array,
-    a: Array,
-    b: Array,
-    epsilon: Array,
-    potentials: tuple[Array, Array],
-    block: int,
-) -> Array:
+def _mass(x: Array, y: Array, epsilon: Array, logits: tuple[Array, Array], block: int) -> Array:
     """Σᵢⱼ Pᵢⱼ, differentiable in O(block · m) memory: a slab is computed again for its gradient."""
-    f, g = potentials
-    alpha = _log(a) + (f - jnp.sum(x * x, axis=1)) / epsilon
-    beta = _log(b) + (g - jnp.sum(y * y, axis=1)) / epsilon
+    alpha = logits[0] - jnp.sum(x * x, axis=1) / epsilon
+    beta = logits[1] - jnp.sum(y * y, axis=1) / epsilon
 
     @jax.checkpoint
     def slab(part: tuple[Array, Array]) -> Array:
         x, alpha = part
         return jnp.sum(jnp.exp(_product(x, y) + alpha[:, None] + beta))
 
-    pad = _slabs(jnp.ones_like(a), block) > 0
-    alpha = jnp.where(pad, _slabs(alpha, block), -jnp.inf)
+    padded = _slabs(jnp.ones_like(alpha), block) == 0
+    alpha = jnp.where(padded, -jnp.inf, _slabs(alpha, block))
     return jnp.sum(jax.lax.map(slab, (_slabs(2 / epsilon * x, block), alpha)))
 
 

@@ -31,6 +31,7 @@ class Sinkhorn(NamedTuple):
 def sinkhorn(
     x: Float[Array, "n d"],
     y: Float[Array, "m d"],
+    *,
     a: Float[Array, "n"],
     b: Float[Array, "m"],
     epsilon: Float[Array, ""],
