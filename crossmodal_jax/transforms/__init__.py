@@ -3,6 +3,8 @@
 from crossmodal_jax.transforms._cca import CCA as CCA
 from crossmodal_jax.transforms._cca import canonical_variates as canonical_variates
 from crossmodal_jax.transforms._cca import cca as cca
+from crossmodal_jax.transforms._entropic_ot import EntropicOT as EntropicOT
+from crossmodal_jax.transforms._entropic_ot import entropic_ot as entropic_ot
 from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
 from crossmodal_jax.transforms._gaussian_map import GaussianMap as GaussianMap
 from crossmodal_jax.transforms._gaussian_map import bures_distance as bures_distance

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from crossmodal_jax.transforms._cca import cca
+from crossmodal_jax.transforms._entropic_ot import entropic_ot
 from crossmodal_jax.transforms._gaussian_map import gaussian_map
 from crossmodal_jax.transforms._pca import pca
 from crossmodal_jax.transforms._ridge import ridge
@@ -10,6 +11,7 @@ from crossmodal_jax.transforms._transform import Transform
 
 FACTORIES: dict[str, Callable[..., Transform]] = {
     "cca": cca,
+    "entropic_ot": entropic_ot,
     "gaussian_map": gaussian_map,
     "pca": pca,
     "ridge": ridge,

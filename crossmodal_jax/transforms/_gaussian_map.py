@@ -39,7 +39,7 @@ def gaussian_map(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
     the covariance of x get the covariance of y. Among the maps that do so it moves them least,
     by `bures_distance` in the mean square. Here S_x = Cov(x) + λ_x I with λ_x = l2 · tr Cov(x)/d
     and likewise S_y, relative to the mean variance of each side. For l2 near 0, λ is at least
-    about 10 eps of the norm. `inverse` is the map back, (A⁻¹, from y to x).
+    about 10 eps of the norm. `inverse` is the map back, by A⁻¹.
 
     Args:
       l2: Relative regularisation ≥ 0 of both covariances; may be traced, and mapped by `jax.vmap`.
@@ -58,7 +58,7 @@ def gaussian_map(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
       >>> x, y = jnp.array([[-1.0], [1.0]]), jnp.array([[2.0], [2.0], [8.0], [8.0]])
       >>> t = gaussian_map(l2=0.0)
       >>> params = t.fit(x, y)
-      >>> print(jnp.round(params.kernel, 3), params.means[1])
+      >>> print(jnp.rint(params.kernel), params.means[1])
       [[3.]] [5.]
 
     References:

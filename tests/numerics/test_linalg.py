@@ -52,7 +52,7 @@ def test_square_root_and_its_derivative(values, x64):
     rng = np.random.default_rng(0)
     q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     a = (q * values) @ q.T
-    root, derivative = jax.jit(lambda a, d: jax.jvp(sqrt_psd, (a,), (d,)))(a, a @ a)
+    root, derivative = jax.jit(lambda a, d: jax.jvp(numerics.sqrt_psd, (a,), (d,)))(a, a @ a)
     np.testing.assert_allclose(root, scipy.linalg.sqrtm(a).real, atol=1e-7)
     np.testing.assert_allclose(root @ root, a, atol=1e-12)
     # Along a direction that commutes with A the derivative is that of the numbers.

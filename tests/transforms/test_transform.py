@@ -6,11 +6,21 @@ import numpy as np
 import pytest
 
 from crossmodal_jax import numerics
-from crossmodal_jax.transforms import FACTORIES, cca, gaussian_map, pca, predictive, ridge
+from crossmodal_jax.transforms import (
+    FACTORIES,
+    cca,
+    entropic_ot,
+    gaussian_map,
+    pca,
+    predictive,
+    ridge,
+)
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
+    # Plans that are nearly done, so that fits in another order agree.
+    "entropic_ot": entropic_ot(epsilon=0.2, tolerance=1e-5),
     "gaussian_map": gaussian_map(),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
@@ -22,9 +32,9 @@ PAIRED = ["cca", "ridge"]
 """Fits that need both sides."""
 PREDICTS = ["cca", "cca subspace", "ridge"]
 """Regressions, which keep the covariance of their residual."""
-UNPAIRED = ["gaussian_map"]
+UNPAIRED = ["entropic_ot", "gaussian_map"]
 """Fits of two clouds, each with a mask of its own; here both get the same rows."""
-SAME_WIDTH = ["gaussian_map"]
+SAME_WIDTH = ["entropic_ot", "gaussian_map"]
 """Maps within one space, for which x and y have one width."""
 
 

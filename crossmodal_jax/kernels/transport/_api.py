@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -38,8 +39,8 @@ def sinkhorn(
 
     The gradient of `value` with respect to x, y, a, b and ε is that of the envelope theorem,
     Σⱼ 2Pᵢⱼ(xᵢ − yⱼ) for xᵢ, so it needs no derivative of the iterations; it is as exact as the
-    potentials are, and holds once: second derivatives are not those of the cost. Under
-    differentiation f and g are constants, but for what moves them with the means.
+    potentials are, and holds once: second derivatives are not those of the cost. The potentials
+    themselves are constants under differentiation.
 
     Args:
       x: Points of the first cloud, shape [n, d].
@@ -110,7 +111,8 @@ def sinkhorn(
     f = found.f + 2 * _dot(x, shift) + balance + square / 2
     g = found.g - 2 * _dot(y, shift) - balance + square / 2
     value = found.value + jnp.sum(a) * jnp.sum(b) * square
-    return found._replace(f=jnp.where(a > 0, f, 0), g=jnp.where(b > 0, g, 0), value=value)
+    f, g = jax.lax.stop_gradient((jnp.where(a > 0, f, 0), jnp.where(b > 0, g, 0)))
+    return found._replace(f=f, g=g, value=value)
 
 
 def _check_weight(name: str, weight: ArrayLike | None, x: Array) -> Float[Array, "n"]:
