@@ -9,6 +9,8 @@ from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
 from crossmodal_jax.transforms._gaussian_map import GaussianMap as GaussianMap
 from crossmodal_jax.transforms._gaussian_map import bures_distance as bures_distance
 from crossmodal_jax.transforms._gaussian_map import gaussian_map as gaussian_map
+from crossmodal_jax.transforms._gromov_wasserstein import GromovWasserstein as GromovWasserstein
+from crossmodal_jax.transforms._gromov_wasserstein import gromov_wasserstein as gromov_wasserstein
 from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
 from crossmodal_jax.transforms._ridge import Ridge as Ridge

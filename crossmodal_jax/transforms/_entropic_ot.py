@@ -21,7 +21,7 @@ class EntropicOT(NamedTuple):
       potentials: The dual potentials f and g, shapes [n] and [m].
       epsilon: ε in the unit of the squared distance, a scalar.
       value: ⟨P, C⟩ + ε KL(P ‖ abᵀ) of the plan, a scalar.
-      error: How far the marginals of the plan were from a and b, a scalar.
+      error: That of `kernels.Sinkhorn`: how far the plan was from its marginals, a scalar.
     """
 
     points: tuple[Float[Array, "n d"], Float[Array, "m d"]]
@@ -99,8 +99,7 @@ def entropic_ot(
             tolerance=tolerance,
         )
         weights = uniform(keep, x.dtype), uniform(keep_y, x.dtype)
-        error = jnp.where(jnp.isfinite(found.error), found.error, 2)
-        return EntropicOT((x, y), weights, (found.f, found.g), eps, found.value, error)
+        return EntropicOT((x, y), weights, (found.f, found.g), eps, found.value, found.error)
 
     return Transform(fit=fit, apply=_apply, inverse=_inverse)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from crossmodal_jax.transforms._cca import cca
 from crossmodal_jax.transforms._entropic_ot import entropic_ot
 from crossmodal_jax.transforms._gaussian_map import gaussian_map
+from crossmodal_jax.transforms._gromov_wasserstein import gromov_wasserstein
 from crossmodal_jax.transforms._pca import pca
 from crossmodal_jax.transforms._ridge import ridge
 from crossmodal_jax.transforms._transform import Transform
@@ -13,6 +14,7 @@ FACTORIES: dict[str, Callable[..., Transform]] = {
     "cca": cca,
     "entropic_ot": entropic_ot,
     "gaussian_map": gaussian_map,
+    "gromov_wasserstein": gromov_wasserstein,
     "pca": pca,
     "ridge": ridge,
 }

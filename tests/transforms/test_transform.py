@@ -11,6 +11,7 @@ from crossmodal_jax.transforms import (
     cca,
     entropic_ot,
     gaussian_map,
+    gromov_wasserstein,
     pca,
     predictive,
     ridge,
@@ -22,6 +23,7 @@ MEMBERS = {
     # Plans that are nearly done, so that fits in another order agree.
     "entropic_ot": entropic_ot(epsilon=0.2, tolerance=1e-5),
     "gaussian_map": gaussian_map(),
+    "gromov_wasserstein": gromov_wasserstein(epsilon=0.5, num_steps=5, tolerance=1e-5),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
     "ridge": ridge(),
@@ -32,7 +34,7 @@ PAIRED = ["cca", "ridge"]
 """Fits that need both sides."""
 PREDICTS = ["cca", "cca subspace", "ridge"]
 """Regressions, which keep the covariance of their residual."""
-UNPAIRED = ["entropic_ot", "gaussian_map"]
+UNPAIRED = ["entropic_ot", "gaussian_map", "gromov_wasserstein"]
 """Fits of two clouds, each with a mask of its own; here both get the same rows."""
 SAME_WIDTH = ["entropic_ot", "gaussian_map"]
 """Maps within one space, for which x and y have one width."""
