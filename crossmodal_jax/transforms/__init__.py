@@ -13,6 +13,12 @@ from crossmodal_jax.transforms._gromov_wasserstein import GromovWasserstein as G
 from crossmodal_jax.transforms._gromov_wasserstein import gromov_wasserstein as gromov_wasserstein
 from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
+from crossmodal_jax.transforms._procrustes_wasserstein import (
+    ProcrustesWasserstein as ProcrustesWasserstein,
+)
+from crossmodal_jax.transforms._procrustes_wasserstein import (
+    procrustes_wasserstein as procrustes_wasserstein,
+)
 from crossmodal_jax.transforms._ridge import Ridge as Ridge
 from crossmodal_jax.transforms._ridge import ridge as ridge
 from crossmodal_jax.transforms._transform import Predictive as Predictive

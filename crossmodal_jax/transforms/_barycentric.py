@@ -16,6 +16,15 @@ def uniform(keep: Bool[Array, "n"], dtype: jnp.dtype) -> Float[Array, "n"]:
     return safe_divide(weight, jnp.sum(weight))
 
 
+def centred(
+    x: Float[Array, "n d"], keep: Bool[Array, "n"]
+) -> tuple[Float[Array, "n d"], Float[Array, "n"], Float[Array, "d"]]:
+    """Kept rows minus their mean (0 where dropped), their weights, and the mean."""
+    weight = uniform(keep, x.dtype)
+    mean = jnp.matmul(weight, x, precision="highest")
+    return jnp.where(keep[:, None], x - mean, 0), weight, mean
+
+
 def positive(epsilon: Float[Array, ""]) -> Float[Array, ""]:
     """ε, or 1 where the clouds are points and every ε gives the same plan."""
     return jnp.where(epsilon > jnp.finfo(epsilon.dtype).tiny, epsilon, 1)

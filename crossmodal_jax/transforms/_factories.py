@@ -7,6 +7,7 @@ from crossmodal_jax.transforms._entropic_ot import entropic_ot
 from crossmodal_jax.transforms._gaussian_map import gaussian_map
 from crossmodal_jax.transforms._gromov_wasserstein import gromov_wasserstein
 from crossmodal_jax.transforms._pca import pca
+from crossmodal_jax.transforms._procrustes_wasserstein import procrustes_wasserstein
 from crossmodal_jax.transforms._ridge import ridge
 from crossmodal_jax.transforms._transform import Transform
 
@@ -16,6 +17,7 @@ FACTORIES: dict[str, Callable[..., Transform]] = {
     "gaussian_map": gaussian_map,
     "gromov_wasserstein": gromov_wasserstein,
     "pca": pca,
+    "procrustes_wasserstein": procrustes_wasserstein,
     "ridge": ridge,
 }
 """What a configuration may name; a closed table, so no name is ever an import path."""

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels import sinkhorn
-from crossmodal_jax.transforms._barycentric import barycentric, positive, uniform
+from crossmodal_jax.transforms._barycentric import barycentric, centred, positive
 from crossmodal_jax.transforms._transform import Transform, check_width, matmul, unpaired_clouds
 
 
@@ -106,7 +106,7 @@ def gromov_wasserstein(
     ) -> GromovWasserstein:
         name = "gromov_wasserstein"
         x, y, keep, keep_y = unpaired_clouds(name, x, y, where, where_y, one_width=alpha < 1)
-        (x, a, mean_x), (y, b, mean_y) = _centred(x, keep), _centred(y, keep_y)
+        (x, a, mean_x), (y, b, mean_y) = centred(x, keep), centred(y, keep_y)
         c_x, c_y = 2 * jnp.sum(a @ jnp.square(x)), 2 * jnp.sum(b @ jnp.square(y))
         scale = alpha * c_x * c_y + (1 - alpha) * (c_x + c_y) / 2
         eps = positive(jnp.asarray(epsilon, x.dtype) * scale)
@@ -170,13 +170,6 @@ def features_of(
 
 def _targets(y: Float[Array, "*batch dy"]) -> Float[Array, "*batch dy+1"]:
     return jnp.concatenate([jnp.sum(y * y, axis=-1, keepdims=True), y], axis=-1)
-
-
-def _centred(x: Array, keep: Array) -> tuple[Array, Array, Array]:
-    """Kept rows minus their mean (0 where dropped), their weights, and the mean."""
-    weight = uniform(keep, x.dtype)
-    mean = jnp.matmul(weight, x, precision="highest")
-    return jnp.where(keep[:, None], x - mean, 0), weight, mean
 
 
 def _apply(params: GromovWasserstein, x: Array, alpha: float) -> Array:

@@ -80,7 +80,8 @@ def test_steps_are_those_of_ott(alpha, dy, x64):
     x, y = clouds(dy=dy)
     steps, eps = 5, 0.1 * relative(x, y, alpha)
     inner = sinkhorn.Sinkhorn(threshold=1e-12, max_iterations=20000)
-    # One step before those that are counted. Half our derivative, so half our ε; their fused term has no α of its own.
+    # They count the steps after the first. Half our derivative, so half our ε; their fused
+    # term has no weight of the other beside it.
     solver = theirs.GromovWasserstein(
         inner,
         epsilon=eps / (2 * alpha),
@@ -94,9 +95,8 @@ def test_steps_are_those_of_ott(alpha, dy, x64):
         both = pointcloud.PointCloud(jnp.asarray(x - x.mean(0)), jnp.asarray(y - y.mean(0)))
         fused = {"geom_xy": both, "fused_penalty": (1 - alpha) / (2 * alpha)}
     sides = (pointcloud.PointCloud(jnp.asarray(z), jnp.asarray(z)) for z in (x, y))
-    plan = np.asarray(
-        solver(quadratic_problem.QuadraticProblem(*sides, **fused)).linear_state.matrix
-    )
+    problem = quadratic_problem.QuadraticProblem(*sides, **fused)
+    plan = np.asarray(solver(problem).linear_state.matrix)
     kwargs = {"tolerance": 1e-12, "max_iterations": 20000}
     t = gromov_wasserstein(epsilon=0.1, alpha=alpha, num_steps=steps + 1, **kwargs)
     got = jax.jit(t.apply)(jax.jit(t.fit)(x, y), x)

@@ -14,6 +14,7 @@ from crossmodal_jax.transforms import (
     gromov_wasserstein,
     pca,
     predictive,
+    procrustes_wasserstein,
     ridge,
 )
 
@@ -26,6 +27,8 @@ MEMBERS = {
     "gromov_wasserstein": gromov_wasserstein(epsilon=0.5, num_steps=5, tolerance=1e-5),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
+    # One turn: of many between clouds of no common shape, each enlarges the rounding of the last.
+    "procrustes_wasserstein": procrustes_wasserstein(num_steps=1, tolerance=1e-5),
     "ridge": ridge(),
 }
 # What cannot be solved from second moments has no `solve`.
@@ -34,9 +37,9 @@ PAIRED = ["cca", "ridge"]
 """Fits that need both sides."""
 PREDICTS = ["cca", "cca subspace", "ridge"]
 """Regressions, which keep the covariance of their residual."""
-UNPAIRED = ["entropic_ot", "gaussian_map", "gromov_wasserstein"]
+UNPAIRED = ["entropic_ot", "gaussian_map", "gromov_wasserstein", "procrustes_wasserstein"]
 """Fits of two clouds, each with a mask of its own; here both get the same rows."""
-SAME_WIDTH = ["entropic_ot", "gaussian_map"]
+SAME_WIDTH = ["entropic_ot", "gaussian_map", "procrustes_wasserstein"]
 """Maps within one space, for which x and y have one width."""
 
 
