@@ -52,7 +52,6 @@ def inverse_cholesky(a: Float[ArrayLike, "d d"]) -> Float[Array, "d d"]:
     return jax.scipy.linalg.solve_triangular(factor, eye, lower=True)
 
 
-@jax.custom_jvp
 def sqrt_psd(a: Float[ArrayLike, "d d"]) -> Float[Array, "d d"]:
     """Square root of a symmetric positive semidefinite matrix, R R = A with R ≥ 0.
 
@@ -73,10 +72,15 @@ def sqrt_psd(a: Float[ArrayLike, "d d"]) -> Float[Array, "d d"]:
       [[2. 0.]
        [0. 3.]]
     """
+    return _sqrt_psd(jnp.asarray(a))
+
+
+@jax.custom_jvp
+def _sqrt_psd(a: Array) -> Array:
     return _root(a)[0]
 
 
-@sqrt_psd.defjvp
+@_sqrt_psd.defjvp
 def _sqrt_psd_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     root, values, vectors = _root(primals[0])
     rotated = _product(vectors.T, _product(_symmetric(tangents[0]), vectors))
@@ -84,9 +88,9 @@ def _sqrt_psd_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array,
     return root, _product(vectors, _product(rotated, vectors.T))
 
 
-def _root(a: ArrayLike) -> tuple[Array, Array, Array]:
+def _root(a: Array) -> tuple[Array, Array, Array]:
     """The square root of A, its eigenvalues, and the eigenvectors."""
-    values, vectors = jnp.linalg.eigh(_symmetric(jnp.asarray(a)))
+    values, vectors = jnp.linalg.eigh(_symmetric(a))
     values = jnp.sqrt(jnp.maximum(values, 0))
     return _product(vectors * values, vectors.T), values, vectors
 
