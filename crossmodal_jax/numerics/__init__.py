@@ -4,6 +4,7 @@ from crossmodal_jax.numerics._distances import dot_scores as dot_scores
 from crossmodal_jax.numerics._distances import squared_distances as squared_distances
 from crossmodal_jax.numerics._linalg import inverse_cholesky as inverse_cholesky
 from crossmodal_jax.numerics._linalg import solve_psd as solve_psd
+from crossmodal_jax.numerics._linalg import sqrt_psd as sqrt_psd
 from crossmodal_jax.numerics._masked import masked_logsumexp as masked_logsumexp
 from crossmodal_jax.numerics._masked import masked_max as masked_max
 from crossmodal_jax.numerics._masked import masked_mean as masked_mean

@@ -6,9 +6,16 @@ from crossmodal_jax.transforms._cca import cca as cca
 from crossmodal_jax.transforms._chain import chain as chain
 from crossmodal_jax.transforms._coral import Coral as Coral
 from crossmodal_jax.transforms._coral import coral as coral
+from crossmodal_jax.transforms._entropic_ot import EntropicOT as EntropicOT
+from crossmodal_jax.transforms._entropic_ot import entropic_ot as entropic_ot
 from crossmodal_jax.transforms._factories import FACTORIES as FACTORIES
+from crossmodal_jax.transforms._gaussian_map import GaussianMap as GaussianMap
+from crossmodal_jax.transforms._gaussian_map import bures_distance as bures_distance
+from crossmodal_jax.transforms._gaussian_map import gaussian_map as gaussian_map
 from crossmodal_jax.transforms._generalized_cca import generalized_cca as generalized_cca
 from crossmodal_jax.transforms._generalized_cca import multiset_cca as multiset_cca
+from crossmodal_jax.transforms._gromov_wasserstein import GromovWasserstein as GromovWasserstein
+from crossmodal_jax.transforms._gromov_wasserstein import gromov_wasserstein as gromov_wasserstein
 from crossmodal_jax.transforms._kernel_cca import KernelCCA as KernelCCA
 from crossmodal_jax.transforms._kernel_cca import kernel_cca as kernel_cca
 from crossmodal_jax.transforms._kernel_cca import kernel_variates as kernel_variates
@@ -18,11 +25,11 @@ from crossmodal_jax.transforms._kernels import Kernel as Kernel
 from crossmodal_jax.transforms._kernels import linear_kernel as linear_kernel
 from crossmodal_jax.transforms._kernels import polynomial_kernel as polynomial_kernel
 from crossmodal_jax.transforms._kernels import rbf_kernel as rbf_kernel
+from crossmodal_jax.transforms._multiview import MultiviewCCA as MultiviewCCA
+from crossmodal_jax.transforms._multiview import view_variates as view_variates
 from crossmodal_jax.transforms._partial_cca import PartialCCA as PartialCCA
 from crossmodal_jax.transforms._partial_cca import partial_cca as partial_cca
 from crossmodal_jax.transforms._partial_cca import remove_confounds as remove_confounds
-from crossmodal_jax.transforms._multiview import MultiviewCCA as MultiviewCCA
-from crossmodal_jax.transforms._multiview import view_variates as view_variates
 from crossmodal_jax.transforms._pca import PCA as PCA
 from crossmodal_jax.transforms._pca import pca as pca
 from crossmodal_jax.transforms._pls import PLS as PLS
@@ -33,6 +40,7 @@ from crossmodal_jax.transforms._probabilistic_cca import latent_posterior as lat
 from crossmodal_jax.transforms._probabilistic_cca import probabilistic_cca as probabilistic_cca
 from crossmodal_jax.transforms._procrustes import Procrustes as Procrustes
 from crossmodal_jax.transforms._procrustes import procrustes as procrustes
+from crossmodal_jax.transforms._procrustes_wasserstein import (
 from crossmodal_jax.transforms._random_features import Nystrom as Nystrom
 from crossmodal_jax.transforms._random_features import RandomFeatures as RandomFeatures
 from crossmodal_jax.transforms._random_features import nystrom as nystrom

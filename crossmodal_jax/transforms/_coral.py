@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
@@ -13,6 +12,7 @@ from crossmodal_jax.transforms._transform import (
     check_moments,
     check_width,
     matmul,
+    unpaired_clouds,
 )
 from crossmodal_jax.transforms._whiten import whitening_pair
 
@@ -88,14 +88,11 @@ def coral(*, l2: Float[ArrayLike, ""] | float = 1e-2) -> Transform:
         where: Bool[ArrayLike, "n"] | None = None,
         where_y: Bool[ArrayLike, "m"] | None = None,
     ) -> Coral:
-        if y is None:
-            raise ValueError("coral: `fit` must have both sides, got only x; pass y.")
-        first, second = moments((x,), where=where), moments((y,), where=where_y)
-        dtype = jnp.promote_types(first.offsets[0].dtype, second.offsets[0].dtype)
-        mean, offset = (m.means[0].astype(dtype) for m in (first, second))
-        _check_widths(mean.shape[0], offset.shape[0])
-        sx, sy = (covariance(m, 0, 0).astype(dtype) for m in (first, second))
-        return align(mean, offset, sx, sy)
+        x, y, keep, keep_y = unpaired_clouds("coral", x, y, where, where_y)
+        first, second = moments((x,), where=keep), moments((y,), where=keep_y)
+        return align(
+            first.means[0], second.means[0], covariance(first, 0, 0), covariance(second, 0, 0)
+        )
 
     return Transform(fit=fit, apply=_apply, inverse=_inverse, solve=solve)
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_pairs
+from crossmodal_jax._checks import check_pairs, check_where
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.numerics import JointMoments, covariance, moments, safe_norm
+from crossmodal_jax.numerics import JointMoments, covariance, moments, safe_norm, zero_absent
 
 
 class Transform(NamedTuple):
@@ -23,12 +23,15 @@ class Transform(NamedTuple):
       solve: `solve(moments) -> params` from `numerics.JointMoments` of (x, y), for data that
         is streamed or spread over devices; None if second moments do not suffice. `fit` is
         `solve` of the moments of its rows.
+
+    An unpaired transform needs no pairs: x [n, d] and y [m, d] are two clouds of any numbers of
+    rows, and its fit is `fit(x, y, where=None, where_y=None)`, `where_y` [m] for the rows of y.
     """
 
     fit: Callable[..., Any]
     apply: Callable[..., Array]
     inverse: Callable[[Any, ArrayLike], Array] | None = None
-    solve: Callable[[JointMoments], Any] | None = None
+    solve: Callable[..., Any] | None = None
 
 
 class Predictive(NamedTuple):
@@ -92,6 +95,30 @@ def paired_moments(
     x, y = check_pairs(name, x=x, y=y)
     dtype = jnp.promote_types(x.dtype, y.dtype)
     return moments((x.astype(dtype), y.astype(dtype)), where=where)
+
+
+def unpaired_clouds(
+    name: str,
+    x: Float[ArrayLike, "n dx"],
+    y: Float[ArrayLike, "m dy"] | None,
+    where: Bool[ArrayLike, "n"] | None,
+    where_y: Bool[ArrayLike, "m"] | None,
+    *,
+    one_width: bool = True,
+) -> tuple[Array, Array, Array, Array]:
+    """Two clouds with dropped rows 0, in one dtype, and which of their rows are kept."""
+    if y is None:
+        raise ValueError(f"{name}: `fit` must have both clouds, got only x; pass y.")
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    if x.ndim != 2 or y.ndim != 2 or (one_width and x.shape[1] != y.shape[1]):
+        needed = "matrices [n, d] and [m, d] of one width" if one_width else "matrices"
+        raise ValueError(
+            f"{name}: `x` and `y` must be {needed}, got x.shape={x.shape} and y.shape={y.shape}; "
+            "gromov_wasserstein relates clouds of different widths."
+        )
+    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
+    keep, keep_y = check_where(name, where, x.shape[:1]), check_where(name, where_y, y.shape[:1])
+    return zero_absent(x.astype(dtype), keep), zero_absent(y.astype(dtype), keep_y), keep, keep_y
 
 
 def check_moments(name: str, state: JointMoments, num_modalities: int) -> None:

@@ -43,3 +43,30 @@ def test_solve_and_inverse_cholesky(x64):
     whitening = np.asarray(numerics.inverse_cholesky(a))
     np.testing.assert_allclose(whitening @ a @ whitening.T, np.eye(6), atol=1e-12)
     assert np.all(np.triu(whitening, 1) == 0)
+
+
+@pytest.mark.parametrize(
+    "values", [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0], [1.0, 1.0, 4.0], [0.0, 1.0, 1.0]]
+)
+def test_square_root_and_its_derivative(values, x64):
+    rng = np.random.default_rng(0)
+    q = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    a = (q * values) @ q.T
+    root, derivative = jax.jit(lambda a, d: jax.jvp(numerics.sqrt_psd, (a,), (d,)))(a, a @ a)
+    np.testing.assert_allclose(root, scipy.linalg.sqrtm(a).real, atol=1e-7)
+    np.testing.assert_allclose(root @ root, a, atol=1e-12)
+    # Along a direction that commutes with A the derivative is that of the numbers.
+    np.testing.assert_allclose(derivative, (q * (np.array(values) ** 1.5 / 2)) @ q.T, atol=1e-9)
+    if min(values) > 0:
+        b, d = rng.normal(size=(2, 3, 3))
+        gradient = jax.jit(jax.grad(lambda a: jnp.sum(b * numerics.sqrt_psd(a))))(a)
+        up, down = (numerics.sqrt_psd(a + s * 1e-5 * (d + d.T)) for s in (1, -1))
+        expected = np.sum(b * (up - down)) / 2e-5
+        np.testing.assert_allclose(np.sum(gradient * (d + d.T)), expected, rtol=1e-7)
+
+
+def test_square_root_of_nothing_is_finite(strict):
+    zero = jnp.zeros((3, 3))
+    value, gradient = jax.jit(jax.value_and_grad(lambda a: jnp.sum(numerics.sqrt_psd(a))))(zero)
+    assert value == 0
+    np.testing.assert_array_equal(gradient, 0)

@@ -48,27 +48,40 @@ def of_two_views(t):
 
     return t._replace(fit=fit, apply=apply)
 
+    entropic_ot,
+    gaussian_map,
+    gromov_wasserstein,
+    pca,
+    predictive,
+    procrustes_wasserstein,
+    ridge,
+)
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
     "chain": chain(pca(dim=5), cca(dim=2)),
     "coral": coral(),
-    "kernel_ridge": kernel_ridge(l2=1e-2),
-    "nystrom": nystrom(key=jax.random.key(0), dim=5, l2=1e-2),
-    "partial_cca": partial_cca(dim=2),
+    "entropic_ot": entropic_ot(epsilon=0.2, tolerance=1e-5),
+    "gaussian_map": gaussian_map(),
+    "generalized_cca": of_two_views(generalized_cca(dim=2)),
+    "gromov_wasserstein": gromov_wasserstein(epsilon=0.5, num_steps=5, tolerance=1e-5),
     "kernel_cca": kernel_cca(dim=2, l2=0.1),
     "kernel_ridge": kernel_ridge(l2=1e-2),
-    "generalized_cca": of_two_views(generalized_cca(dim=2)),
     "multiset_cca": of_two_views(multiset_cca(dim=2)),
+    "nystrom": nystrom(key=jax.random.key(0), dim=5, l2=1e-2),
+    "partial_cca": partial_cca(dim=2),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
+    # One turn: of many between clouds of no common shape, each enlarges the rounding of the last.
     "pls": pls(dim=2),
     "probabilistic_cca": probabilistic_cca(dim=2),
     "procrustes": procrustes(scaled=True),
     "procrustes special": procrustes(kind="special"),
+    "procrustes_wasserstein": procrustes_wasserstein(num_steps=1, tolerance=1e-5),
     "random_features": random_features(key=jax.random.key(0), dim=9, l2=1e-2),
     "reduced_rank": reduced_rank(dim=2),
+    # Plans that are nearly done, so that fits in another order agree.
     "ridge": ridge(),
     "whiten": whiten(),
 }
@@ -76,6 +89,7 @@ MEMBERS = {
 SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
 PAIRED = [
     "cca",
+    "kernel_cca",
     "kernel_ridge",
     "nystrom",
     "partial_cca",
@@ -90,34 +104,26 @@ PAIRED = [
 PREDICTS = ["cca subspace", *(name for name in PAIRED if name != "kernel_ridge")]
 """Regressions that keep the covariance of their residual; kernel ridge keeps that of its
 leave-one-out predictions."""
-ONE_WIDTH = ["coral"]
-"""Unpaired fits between sides of one width, each with a mask of its own."""
+UNPAIRED = ["coral", "entropic_ot", "gaussian_map", "gromov_wasserstein", "procrustes_wasserstein"]
+"""Fits of two clouds, each with a mask of its own; here both get the same rows."""
+SAME_WIDTH = ["coral", "entropic_ot", "gaussian_map", "procrustes_wasserstein"]
+"""Maps within one space, for which x and y have one width."""
 
 
 def fit_of(name):
-    """`fit` as (x, y, where), the same mask on both sides."""
-    t = MEMBERS[name]
-    if name not in ONE_WIDTH:
-        return t.fit
-    return lambda x, y, where=None: t.fit(x, y, where, where_y=where)
+    fit = MEMBERS[name].fit
+    if name not in UNPAIRED:
+        return fit
+    return lambda x, y=None, where=None: fit(x, y, where, where)
 
 
 FITS = {name: jax.jit(fit_of(name)) for name in MEMBERS}
-    "tensor_cca": of_two_views(tensor_cca(dim=2)),
-}
-# What cannot be solved from second moments has no `solve`.
-SOLVED = [name for name, t in MEMBERS.items() if t.solve is not None]
-PAIRED = ["cca", "kernel_cca", "kernel_ridge", "ridge"]
-"""Fits that need both sides."""
-PREDICTS = ["cca", "cca subspace", "kernel_cca", "ridge"]
-"""Regressions, which keep the covariance of their residual."""
-FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
 each_member = pytest.mark.parametrize("name", MEMBERS)
 
 
-def data(name="", n=40, dx=14, mean=1.0):
-    dy = dx if name in ONE_WIDTH else 4
+def data(name=None, n=40, dx=14, dy=4, mean=1.0):
+    dy = dx if name in SAME_WIDTH else dy
     rng = np.random.default_rng(0)
     x = rng.normal(size=(n, dx)) * np.linspace(2, 0.5, dx)
     y = x @ rng.normal(size=(dx, dy)) + rng.normal(size=(n, dy))
@@ -281,3 +287,22 @@ def test_pairs_are_checked(name, no_jaxtyping):
     if name in SOLVED:
         with pytest.raises(ValueError, match=f"{name}: `solve` needs joint moments of 2 modal"):
             MEMBERS[name].solve(numerics.moments([x]))
+
+
+@pytest.mark.parametrize("name", UNPAIRED)
+def test_clouds_need_no_pairs(name, no_jaxtyping):
+    x, y = data(name)
+    rng = np.random.default_rng(0)
+    t, order, keep = MEMBERS[name], rng.permutation(40)[:31], rng.random(31) < 0.7
+    # The order of the rows does not matter, and each side has a mask of its own.
+    fit = jax.jit(t.fit)
+    got = fit(x, y[order], None, keep)
+    alone = fit(x, y[np.sort(order[keep])])
+    assert_close(APPLIES[name](got, x), APPLIES[name](alone, x))
+    with pytest.raises(ValueError, match=f"{name}: `fit` must have both clouds"):
+        t.fit(x)
+    with pytest.raises(ValueError, match="`where` must have shape"):
+        t.fit(x, y, None, keep)
+    if name in SAME_WIDTH:
+        with pytest.raises(ValueError, match=rf"{name}: .*one width.*y.shape=\(40, 3\)"):
+            t.fit(x, y[:, :3])
