@@ -41,6 +41,11 @@ from crossmodal_jax.transforms._probabilistic_cca import probabilistic_cca as pr
 from crossmodal_jax.transforms._procrustes import Procrustes as Procrustes
 from crossmodal_jax.transforms._procrustes import procrustes as procrustes
 from crossmodal_jax.transforms._procrustes_wasserstein import (
+    ProcrustesWasserstein as ProcrustesWasserstein,
+)
+from crossmodal_jax.transforms._procrustes_wasserstein import (
+    procrustes_wasserstein as procrustes_wasserstein,
+)
 from crossmodal_jax.transforms._random_features import Nystrom as Nystrom
 from crossmodal_jax.transforms._random_features import RandomFeatures as RandomFeatures
 from crossmodal_jax.transforms._random_features import nystrom as nystrom

@@ -11,7 +11,13 @@ from crossmodal_jax.transforms import (
     cca,
     chain,
     coral,
+    entropic_ot,
+    gaussian_map,
+    generalized_cca,
+    gromov_wasserstein,
+    kernel_cca,
     kernel_ridge,
+    multiset_cca,
     nystrom,
     partial_cca,
     pca,
@@ -19,19 +25,12 @@ from crossmodal_jax.transforms import (
     predictive,
     probabilistic_cca,
     procrustes,
+    procrustes_wasserstein,
     random_features,
     reduced_rank,
     ridge,
-    whiten,
-)
-    generalized_cca,
-    kernel_cca,
-    kernel_ridge,
-    multiset_cca,
-    pca,
-    predictive,
-    ridge,
     tensor_cca,
+    whiten,
 )
 
 
@@ -48,20 +47,13 @@ def of_two_views(t):
 
     return t._replace(fit=fit, apply=apply)
 
-    entropic_ot,
-    gaussian_map,
-    gromov_wasserstein,
-    pca,
-    predictive,
-    procrustes_wasserstein,
-    ridge,
-)
 
 MEMBERS = {
     "cca": cca(dim=2),
     "cca subspace": cca(dim=2, solver="subspace"),
     "chain": chain(pca(dim=5), cca(dim=2)),
     "coral": coral(),
+    # Plans that are nearly done, so that fits in another order agree.
     "entropic_ot": entropic_ot(epsilon=0.2, tolerance=1e-5),
     "gaussian_map": gaussian_map(),
     "generalized_cca": of_two_views(generalized_cca(dim=2)),
@@ -73,16 +65,16 @@ MEMBERS = {
     "partial_cca": partial_cca(dim=2),
     "pca": pca(dim=2),
     "pca subspace": pca(dim=2, solver="subspace"),
-    # One turn: of many between clouds of no common shape, each enlarges the rounding of the last.
     "pls": pls(dim=2),
     "probabilistic_cca": probabilistic_cca(dim=2),
     "procrustes": procrustes(scaled=True),
     "procrustes special": procrustes(kind="special"),
+    # One turn: of many between clouds of no common shape, each enlarges the rounding of the last.
     "procrustes_wasserstein": procrustes_wasserstein(num_steps=1, tolerance=1e-5),
     "random_features": random_features(key=jax.random.key(0), dim=9, l2=1e-2),
     "reduced_rank": reduced_rank(dim=2),
-    # Plans that are nearly done, so that fits in another order agree.
     "ridge": ridge(),
+    "tensor_cca": of_two_views(tensor_cca(dim=2)),
     "whiten": whiten(),
 }
 # What cannot be solved from second moments has no `solve`.
