@@ -156,6 +156,18 @@ def test_more_dimensions_than_correlations_are_finite():
         assert not np.asarray(coefficients)[:, 1:].any()
 
 
+@pytest.mark.parametrize("seed", range(5))  # the rounding of some is exactly 0
+def test_directions_that_do_not_correlate_are_left_out(seed):
+    # One orthogonal column in common, the rest of each side orthogonal to the other side.
+    q = np.random.default_rng(seed).normal(size=(30, 7))
+    q = np.linalg.qr(q - q.mean(0))[0].astype(np.float32)
+    params = fitted("linear", 1e-2)(q[:, :4], q[:, 3:])
+    assert params.correlations[0] > 0.9
+    assert (np.asarray(params.correlations[1:]) < 1e-5).all()
+    for coefficients in params.coefficients:
+        assert not np.asarray(coefficients)[:, 1:].any()
+
+
 def test_bad_arguments_are_named(no_jaxtyping):
     x, y = data(10)
     with pytest.raises(ValueError, match=r"kernel_cca: `dim` must be .* got dim=11 for n=10"):
