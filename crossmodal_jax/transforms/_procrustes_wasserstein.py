@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels import sinkhorn
-from crossmodal_jax.numerics import safe_norm
+from crossmodal_jax.numerics import polar_factor, safe_norm
 from crossmodal_jax.transforms._barycentric import barycentric, centred, positive
 from crossmodal_jax.transforms._transform import (
     Transform,
@@ -109,7 +109,7 @@ def procrustes_wasserstein(
 
         def step(rotation: Array, factor: Array) -> tuple[Array, None]:
             cross, _ = coupling(matmul(x, rotation), y, factor * eps)
-            return _polar(cross), None
+            return polar_factor(cross), None
 
         def run(start: Array) -> tuple[Array, Array]:
             turns = jnp.arange(num_steps, dtype=x.dtype)
@@ -120,7 +120,7 @@ def procrustes_wasserstein(
         norms = [safe_norm(z, keepdims=True) for z in (x, y)]
         by_norm, _ = coupling(norms[0], norms[1], eps)
         axes = matmul(_skewed_axes(x, a), _skewed_axes(y, b).T)
-        starts = jnp.stack([jnp.eye(x.shape[1], dtype=x.dtype), axes, _polar(by_norm)])
+        starts = jnp.stack([jnp.eye(x.shape[1], dtype=x.dtype), axes, polar_factor(by_norm)])
         rotations, values = jax.lax.map(run, starts)
         best = jnp.argmin(values)
         return ProcrustesWasserstein((mean_x, mean_y), rotations[best], values[best])
@@ -133,12 +133,6 @@ def _skewed_axes(x: Float[Array, "n d"], weight: Float[Array, "n"]) -> Float[Arr
     vectors = jnp.linalg.eigh(matmul((weight[:, None] * x).T, x))[1]
     skewness = weight @ matmul(x, vectors) ** 3
     return jnp.where(skewness < 0, -vectors, vectors)
-
-
-def _polar(a: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    """The orthogonal matrix nearest to A."""
-    u, _, vt = jnp.linalg.svd(a)
-    return matmul(u, vt)
 
 
 def _apply(

@@ -15,7 +15,14 @@ MEMBERS = {name: make(**TINY | OPTIONS.get(name, {})) for name, make in FACTORIE
 FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
 ALL = np.ones(40, bool)
-each_member = pytest.mark.parametrize("name", MEMBERS)
+# The two that take longest to compile go through the laws at night.
+each_member = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("flow_matching", "variational")))
+        for name in MEMBERS
+    ],
+)
 
 
 def data(n=40, d=4):
@@ -52,6 +59,7 @@ def test_dropped_rows_equal_deleted_rows(name):
     assert_close(APPLIES[name](got, x), APPLIES[name](alone, x))
 
 
+@pytest.mark.slow
 @each_member
 def test_fits_map_over_folds_and_seeds(name):
     x, y = data()

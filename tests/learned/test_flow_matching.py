@@ -34,6 +34,7 @@ def gaussian_pairs(noise):
     return x, x @ a + noise * rng.normal(size=x.shape), a
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_gaussian_pairs_are_carried_by_the_closed_form_map(noise):
     x, y, a = gaussian_pairs(noise)

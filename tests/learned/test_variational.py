@@ -32,6 +32,7 @@ def fitted():
     return t, params, [x[300:] for x in xs], y[300:]
 
 
+@pytest.mark.slow
 def test_any_views_predict_what_they_show(fitted):
     t, params, xs, y = fitted
     apply = jax.jit(t.apply)

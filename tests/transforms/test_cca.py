@@ -94,6 +94,7 @@ def test_inverse_undoes_an_invertible_map(x64):
     np.testing.assert_allclose(t.inverse(params, t.apply(params, x)), x, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_swapping_the_sides_swaps_the_parameters():
     x, y = data(dtype=np.float32)
     fit = cca(dim=3).fit

@@ -88,6 +88,7 @@ def test_linear_kernel_is_ridge(x64):
     np.testing.assert_allclose(t.apply(t.fit(x, y), x), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_leave_one_out_in_float32_keeps_its_digits():
     x, y = data(n=60, dtype=np.float32)
     got = jax.jit(kernel_ridge(l2=1e-3).fit)(x, y).leave_one_out
@@ -128,6 +129,7 @@ def test_gradients_are_those_of_finite_differences(x64):
     check_grads(jax.jit(predictions), (x, y, 0.7, 1e-2), order=1, eps=1e-5, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_penalties_and_widths_map():
     x, y = data(dtype=np.float32)
 

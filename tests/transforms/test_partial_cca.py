@@ -88,6 +88,7 @@ def test_without_confounds_it_is_cca(x64):
     np.testing.assert_allclose(constant.cca.correlations, expected.correlations, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_streamed_masked_confounds(x64):
     x, y, z = data()
     keep = np.arange(60) % 3 > 0

@@ -89,6 +89,7 @@ def test_two_views_are_cca(l2, x64):
     np.testing.assert_allclose(aligned(stacked, theirs), theirs, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_views", [3, 4])
 def test_recovers_planted_latents(num_views):
     rng = np.random.default_rng(1)

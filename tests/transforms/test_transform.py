@@ -111,7 +111,11 @@ def fit_of(name):
 
 FITS = {name: jax.jit(fit_of(name)) for name in MEMBERS}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
-each_member = pytest.mark.parametrize("name", MEMBERS)
+# The two that take longest to compile go through most of the laws at night.
+HEAVY = ("gromov_wasserstein", "procrustes_wasserstein")
+each_member = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in HEAVY)) for name in MEMBERS]
+)
 
 
 def data(name=None, n=40, dx=14, dy=4, mean=1.0):
@@ -240,7 +244,7 @@ def test_two_fits_of_one_shape_compile_once(name):
 def test_bad_shapes_are_named(name, no_jaxtyping):
     x, y = data(name)
     t = MEMBERS[name]
-    params = t.fit(x, y)
+    params = FITS[name](x, y)
     expected = r"must be \[\*batch, 14\] as fitted, got (x|xs\[0\]).shape=\(40, 13\)"
     with pytest.raises(ValueError, match=expected):
         t.apply(params, x[:, 1:])
