@@ -48,8 +48,8 @@ def kernel_ridge(
     dx · l2.
 
     The prediction of row i by the fit of all other rows, with the same x̄, s and λ, comes with
-    the fit: yᵢ − nλ αᵢ / (nλ [(K + nλI)⁻¹]ᵢᵢ − 1/n). Choose γ and l2 by its error, and train
-    what is fed by T on it: it is as honest as a held-out prediction.
+    the fit: yᵢ − nλ αᵢ / (nλ Hᵢᵢ − 1/n) for H = (K + nλI)⁻¹. Choose γ and l2 by its error, and
+    train what is fed by T on it: it is as honest as a held-out prediction.
 
     Memory is that of a few n × n matrices and time that of a Cholesky factor, n³; for many rows
     use `nystrom` or `random_features`.
