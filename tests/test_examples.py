@@ -5,13 +5,16 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 
 from crossmodal_jax import fusion
 
 FOLDER = Path(__file__).parents[1] / "examples"
 COMPARISON = FOLDER / "compare_fusion.py"
-EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {COMPARISON})
+TRANSFORMS = FOLDER / "compare_transforms.py"
+EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {COMPARISON, TRANSFORMS})
 VECTORS = [name for name, operator in fusion.OPERATORS.items() if operator.kind == "vectors"]
 
 
@@ -56,3 +59,32 @@ def test_every_operator_learns_real_data(data, monkeypatch):
     results = _compare(data, VECTORS, monkeypatch)
     for name, values in results.items():
         assert values[:, 0].mean() > (0.9 if data == "mfeat" else 0.4), name
+
+
+def test_transforms_are_compared():
+    example = runpy.run_path(str(TRANSFORMS))
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 4)).astype(np.float32)
+    y = (x @ rng.normal(size=(4, 3)) + 0.1 * rng.normal(size=(60, 3))).astype(np.float32)
+    masks = example["random_masks"](60, 40, 2)
+    splits = [example["Split"]([x[:, :2], x[:, 2:]], y, mask, ~mask) for mask in masks]
+    console = Console(width=80, record=True)
+    names = ["ridge", "kernel, then cca"]
+    results = example["compare"]("fou to kar", splits, names, console)
+    printed = console.export_text()
+    assert all(name in printed for name in (*names, "R@10"))
+    assert results["ridge"][:, 0].min() > 0.9
+    for values in results.values():
+        _, first, tenth, cycle, _ = values.mean(axis=0)
+        # Of 20 rows: chance has 0.05 and 0.5.
+        assert 0.2 < first < tenth <= 1
+        assert np.isnan(cycle) or cycle > 0
+
+
+@pytest.mark.slow
+def test_transforms_are_compared_on_glyphs(capsys):
+    main = runpy.run_path(str(TRANSFORMS))["main"]
+    results = main(["--splits", "2", "--only", "ridge", "cca"])
+    assert results["Sans to Serif"]["ridge"][:, 0].mean() > 0.5
+    assert results["picture to name"]["cca"][:, 1].mean() > 0.2
+    assert "picture to name" in capsys.readouterr().out
