@@ -8,6 +8,9 @@ from jax.test_util import check_grads
 
 from crossmodal_jax import fusion
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 _apply = jax.jit(fusion.bilinear_attention)
 _map = jax.jit(fusion.bilinear_attention_map)
 

@@ -11,6 +11,9 @@ from jax.test_util import check_grads
 
 from crossmodal_jax import fusion, nn
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 _DIMS = ((3, 5, 2), (4, 6))
 _LAYERS = (
     fusion.CellLayer((1, 0), "tanh"),

@@ -3,8 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from crossmodal_jax import fusion
+
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
 
 _RNG = np.random.default_rng(0)
 

@@ -14,6 +14,9 @@ from crossmodal_jax import fusion
 sys.path.insert(0, str(Path(__file__).parents[1] / "contracts"))
 import operators_tokens
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 # Those of any number of modalities; bilinear attention, of two, has tests of its own.
 NAMES = [
     name

@@ -8,6 +8,9 @@ from crossmodal_jax.fusion import OPERATORS
 from crossmodal_jax.learned import compose, mlp
 from crossmodal_jax.transforms import predictive, ridge
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 MODES = ["closed_form", "stagewise", "joint"]
 
 
@@ -26,7 +29,6 @@ def head(xs, y, rows):
     return [x[rows] for x in xs], y[rows]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("train", "least", "most"),
     [
@@ -75,7 +77,6 @@ def test_all_modes_start_from_the_closed_form():
         np.testing.assert_allclose(other, first, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_stagewise_ends_in_the_closed_form_and_joint_does_not():
     xs, y = products(60)
 
@@ -118,7 +119,6 @@ def test_absent_payload_is_irrelevant_and_dropped_is_deleted(train):
         assert not g[~present[:, m]].any()
 
 
-@pytest.mark.slow
 def test_fits_map_over_folds_and_seeds():
     xs, y = products(40)
     folds = np.arange(40) % 3 != np.arange(3)[:, None]
@@ -133,7 +133,6 @@ def test_fits_map_over_folds_and_seeds():
     np.testing.assert_allclose(together[1], alone, rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.slow
 def test_tokens_and_a_learned_transform():
     rng = np.random.default_rng(0)
     xs = [rng.normal(size=(30, t, 2)).astype(np.float32) for t in (3, 4)]

@@ -7,6 +7,9 @@ from flax import nnx
 from crossmodal_jax import nn
 from crossmodal_jax.learned import Velocity, flow_matching
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def linear_flow(x, y, num=400):
     """The exact map for Gaussian pairs, by their velocity E[y − x | zₜ].
@@ -34,7 +37,6 @@ def gaussian_pairs(noise):
     return x, x @ a + noise * rng.normal(size=x.shape), a
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_gaussian_pairs_are_carried_by_the_closed_form_map(noise):
     x, y, a = gaussian_pairs(noise)

@@ -8,6 +8,9 @@ from crossmodal_jax import nn
 from crossmodal_jax.learned import coupling_flow, cycle_consistent, flow_log_determinant, mlp
 from crossmodal_jax.transforms import ridge
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def random_flow(dim, dtype, num_layers=6, scale=1.0):
     """A flow far from the identity: every weight is random."""
@@ -74,7 +77,6 @@ def r_squared(y, prediction):
     return 1 - np.mean(np.square((y - prediction) / y.std(0)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "t",
     [coupling_flow(hidden=16, num_steps=500), cycle_consistent(hidden=24, num_steps=500)],
@@ -90,7 +92,6 @@ def test_planted_warp_is_learned_both_ways(t):
     assert r_squared(y[300:], line.apply(line.fit(x[:300], y[:300]), x[300:])) < 0.8
 
 
-@pytest.mark.slow
 def test_fitted_flow_round_trips_and_measures_volume(x64):
     x, y = (z.astype(np.float64) for z in warped(60))
     t = coupling_flow(hidden=8, num_steps=60)
@@ -119,7 +120,6 @@ def test_flow_needs_one_width_of_two_or_more(no_jaxtyping):
         nn.CouplingFlow(3, 4, rngs=nnx.Rngs(0))(np.zeros((2, 4), np.float32))
 
 
-@pytest.mark.slow
 def test_without_cycles_forth_is_an_mlp():
     x, y = warped(60)
     options = {"hidden": 8, "num_steps": 20, "seed": 3}
@@ -128,7 +128,6 @@ def test_without_cycles_forth_is_an_mlp():
     np.testing.assert_allclose(got, alone.apply(jax.jit(alone.fit)(x, y), x), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_cycles_make_the_maps_undo_each_other():
     x, y = warped(200, noise=1.0)
 

@@ -6,6 +6,9 @@ import pytest
 from crossmodal_jax.learned import Views, complete_views, variational
 from crossmodal_jax.learned._variational import negative_bound
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def shared_latent(n=400):
     """Three views of two latent numbers, of which the first view shows but one."""
@@ -32,7 +35,6 @@ def fitted():
     return t, params, [x[300:] for x in xs], y[300:]
 
 
-@pytest.mark.slow
 def test_any_views_predict_what_they_show(fitted):
     t, params, xs, y = fitted
     apply = jax.jit(t.apply)

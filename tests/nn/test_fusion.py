@@ -19,7 +19,11 @@ _LEARNED = [
     for name, member in members.OPERATORS.items()
     if member.num_weights(member.dims, member.dim) > 0
 ]
-learned = pytest.mark.parametrize("name", _LEARNED)
+# Every third by day, all at night.
+learned = pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (i % 3 > 0)) for i, n in enumerate(_LEARNED)],
+)
 
 
 def _case(name):

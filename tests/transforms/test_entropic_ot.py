@@ -7,6 +7,9 @@ import scipy.special
 
 from crossmodal_jax.transforms import entropic_ot
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def clouds(n=12, m=9, d=3, seed=0):
     rng = np.random.default_rng(seed)
@@ -46,7 +49,6 @@ def test_fitted_rows_go_to_the_barycentres_of_the_plan(x64):
     assert params.error <= 1e-13
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:JAXopt is no longer maintained:DeprecationWarning")
 def test_new_points_go_where_ott_sends_them(x64):
     from ott.geometry import pointcloud
@@ -77,7 +79,6 @@ def test_limits_are_the_assignment_and_the_mean(x64):
     np.testing.assert_allclose(t.apply(t.fit(x, y), x), np.tile(y.mean(0), (9, 1)), atol=1e-4)
 
 
-@pytest.mark.slow
 def test_moving_and_scaling_the_data_moves_and_scales_the_map(x64):
     x, y = clouds()
     t = entropic_ot(epsilon=0.1, tolerance=1e-12)
@@ -115,7 +116,6 @@ def test_memory_is_linear_in_the_points():
     assert large < 4 * 4096 * 4096 / 2
 
 
-@pytest.mark.slow
 def test_epsilon_maps():
     x, y = (z.astype(np.float32) for z in clouds())
 

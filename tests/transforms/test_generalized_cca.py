@@ -18,6 +18,9 @@ from crossmodal_jax.transforms import (
     view_variates,
 )
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 WIDTHS = (6, 4, 5)
 FACTORIES = {"generalized_cca": generalized_cca, "multiset_cca": multiset_cca}
 both = pytest.mark.parametrize("name", FACTORIES)
@@ -148,7 +151,6 @@ def test_order_of_the_views_is_a_matter_of_names(name, x64):
         np.testing.assert_allclose(np.abs(kernel), np.abs(forward.kernels[m]), atol=1e-8)
 
 
-@pytest.mark.slow
 @both
 def test_moments_of_three_views_suffice(name):
     views = data(dtype=np.float32)
@@ -205,7 +207,6 @@ def test_all_views_present_is_the_fit_without_presence(x64):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.slow
 def test_rows_without_any_view_are_as_good_as_deleted(x64):
     views, present = data(), presence()
     keep = np.arange(120) % 5 != 2

@@ -7,6 +7,9 @@ import scipy.stats
 
 from crossmodal_jax.transforms import gromov_wasserstein
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def clouds(n=12, m=9, dx=3, dy=2, seed=0):
     rng = np.random.default_rng(seed)
@@ -69,7 +72,6 @@ def test_plan_and_value_match_numpy(alpha, dy, steps, x64):
     np.testing.assert_allclose(params.value, objective(plan, x, y, alpha), rtol=1e-8)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:JAXopt is no longer maintained:DeprecationWarning")
 @pytest.mark.parametrize(("alpha", "dy"), [(1.0, 2), (0.6, 3)])
 def test_steps_are_those_of_ott(alpha, dy, x64):
@@ -129,7 +131,6 @@ def test_moving_and_turning_either_cloud_is_followed(x64):
     np.testing.assert_allclose(apply(fit(x, y @ turn - 3), x), base @ turn - 3, rtol=1e-6)
 
 
-@pytest.mark.slow
 def test_fused_with_little_of_the_distances_is_transport(x64):
     from crossmodal_jax.transforms import entropic_ot
 

@@ -20,6 +20,9 @@ from crossmodal_jax.transforms import (
     rbf_kernel,
 )
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 KERNELS = {"rbf": rbf_kernel(), "cubic": polynomial_kernel(degree=3), "linear": linear_kernel()}
 
 

@@ -10,6 +10,9 @@ import sklearn.linear_model
 from crossmodal_jax import numerics
 from crossmodal_jax.transforms import canonical_variates, cca, partial_cca, remove_confounds
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 FIT = jax.jit(partial_cca(dim=2, l2=0.0).fit)
 
 
@@ -88,7 +91,6 @@ def test_without_confounds_it_is_cca(x64):
     np.testing.assert_allclose(constant.cca.correlations, expected.correlations, rtol=1e-12)
 
 
-@pytest.mark.slow
 def test_streamed_masked_confounds(x64):
     x, y, z = data()
     keep = np.arange(60) % 3 > 0

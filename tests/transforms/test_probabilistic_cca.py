@@ -8,6 +8,9 @@ import scipy.stats
 
 from crossmodal_jax.transforms import cca, latent_posterior, predictive, probabilistic_cca
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def data(n=60, dx=5, dy=4):
     rng = np.random.default_rng(0)

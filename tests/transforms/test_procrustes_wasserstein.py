@@ -6,6 +6,9 @@ import scipy.stats
 
 from crossmodal_jax.transforms import procrustes_wasserstein
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def cloud(n=60, d=4, seed=0):
     rng = np.random.default_rng(seed)
@@ -32,7 +35,6 @@ def test_planted_rotation_is_found_in_shuffled_rows(fit, seed):
     np.testing.assert_array_equal(order[cost.argmin(1)], np.arange(60))
 
 
-@pytest.mark.slow
 def test_another_sample_of_the_same_cloud_is_found_too(x64):
     x, q = cloud(300), rotation(4)
     y = cloud(260, seed=9) @ q - 3
@@ -41,7 +43,6 @@ def test_another_sample_of_the_same_cloud_is_found_too(x64):
     np.testing.assert_allclose(params.rotation, q, atol=0.3)
 
 
-@pytest.mark.slow
 def test_result_is_a_fixed_point_of_the_alternation(x64):
     x, z = cloud(40), cloud(40, seed=1) @ rotation(4)
     t = procrustes_wasserstein(epsilon=0.005, num_steps=40, tolerance=1e-4)

@@ -12,6 +12,9 @@ from crossmodal_jax.transforms import (
     rbf_kernel,
 )
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 
 def data(n=40, dx=4, dy=2, dtype=np.float64):
     rng = np.random.default_rng(0)
@@ -33,7 +36,6 @@ def test_all_rows_as_landmarks_are_kernel_ridge(x64):
     np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.slow
 def test_as_many_landmarks_as_columns_are_enough_for_a_linear_kernel(x64):
     x, y = data()
     expected = predictions(kernel_ridge(kernel=linear_kernel(), l2=1e-2), x, y, x + 0.1)
@@ -52,7 +54,6 @@ def test_landmarks_are_kept_rows_and_differ(x64):
     np.testing.assert_allclose(distances.min(1), 0, atol=1e-10)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [0.3, 2.0])
 def test_features_have_the_kernel_as_mean(gamma):
     x, y = data(dtype=np.float32)
@@ -82,7 +83,6 @@ def test_random_features_match_scikit_learn_on_its_frequencies(x64):
     np.testing.assert_allclose(t.apply(params, x), centred @ weights + y.mean(0), rtol=1e-8)
 
 
-@pytest.mark.slow
 def test_more_features_come_nearer_to_the_kernel():
     x, y = data(dtype=np.float32)
     exact = predictions(kernel_ridge(l2=1e-2), x, y, x)

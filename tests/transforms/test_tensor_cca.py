@@ -9,6 +9,9 @@ import pytest
 
 from crossmodal_jax.transforms import canonical_variates, cca, tensor_cca, view_variates
 
+# Long to compile: its contract holds by day, all of this at night.
+pytestmark = pytest.mark.slow
+
 WIDTHS = (5, 4, 3)
 
 
@@ -89,7 +92,6 @@ def test_two_views_are_cca(l2, x64):
     np.testing.assert_allclose(aligned(stacked, theirs), theirs, rtol=1e-7, atol=1e-7)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("num_views", [3, 4])
 def test_recovers_planted_latents(num_views):
     rng = np.random.default_rng(1)
