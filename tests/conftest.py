@@ -1,6 +1,8 @@
 """Fixtures that every test shares; the package is imported with its shapes and types checked."""
 
+import gc
 import os
+from pathlib import Path
 
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -12,6 +14,18 @@ import pytest
 
 # Installed before the package is imported: annotations of shape and dtype are then checked.
 jaxtyping.install_import_hook("crossmodal_jax", "beartype.beartype")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Drops compiled programs before a process has as many memory maps as Linux allows, 65,530."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
