@@ -21,6 +21,7 @@ def _xs():
     return [_RNG.normal(size=(2, t, d)) for t, d in zip((3, 4), _DIMS, strict=True)]
 
 
+@pytest.mark.slow
 def test_a_modality_and_its_copy_are_that_modality(x64):
     # Equal streams leave equal bottlenecks, whose mean is each of them.
     xs, weights = _xs(), _weights()

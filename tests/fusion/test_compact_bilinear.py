@@ -44,6 +44,7 @@ def test_is_the_count_sketch_of_the_outer_product(dim, num, implementation, x64)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 7, 8, 64, 65])
 def test_implementations_agree_in_value_and_gradient_under_any_mask(dim, x64):
     xs = _xs(8)

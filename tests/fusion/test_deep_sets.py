@@ -54,6 +54,7 @@ def test_gradients_of_every_pool(pool, x64):
     check_grads(apply, (xs, weights), 1, ["fwd", "rev"], atol=1e-7, rtol=1e-7, eps=1e-5)
 
 
+@pytest.mark.slow
 @every_pool
 def test_ties_and_the_payload_of_the_absent_do_no_harm(pool, strict):
     xs, weights, present = _case(4)

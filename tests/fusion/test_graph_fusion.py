@@ -153,6 +153,7 @@ def test_vmap_and_a_batch_of_graphs_are_the_graphs_one_by_one(x64):
     np.testing.assert_allclose(jax.vmap(apply)(xs, edges, present), expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_runs_under_strict_promotion_nan_debugging_and_leak_checks(strict):
     xs, weights, edges, present = _case(dtype="float32")
     for dtype in ("float32", "bfloat16"):

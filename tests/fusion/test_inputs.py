@@ -41,6 +41,7 @@ def test_single_modality(name):
     assert jnp.isfinite(operator.apply([x], weights, present=jnp.zeros((2, 1), bool))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _VECTORS)
 def test_mixed_dtypes_meet_in_the_wider_one(name, strict):
     apply, weights = _case(name)

@@ -29,6 +29,7 @@ def times(kernel, x):
     return jnp.matmul(x, kernel, precision="highest")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", [mlp, residual])
 def test_a_sine_is_learned_where_a_line_cannot(factory):
     x, y = planted("sine")

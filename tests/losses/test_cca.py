@@ -42,6 +42,7 @@ def correlations(x, y, l2, ddof=0):
     return np.linalg.svd(roots[0] @ cross @ roots[1], compute_uv=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ddof", [0, 1])  # the divisor of the covariances has no influence
 @pytest.mark.parametrize("shape", [(30, 6, 4), (5, 6, 4), (5, 6, 8)])
 def test_equals_the_singular_values(shape, ddof, x64):

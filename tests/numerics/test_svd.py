@@ -148,6 +148,7 @@ def test_gradient_of_a_subspace_at_repeated_values(values, k, shape, x64):
         assert_derivative(lambda b: subspace_loss(b, weights, k), b, d)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("a", [np.zeros((3, 2)), np.eye(3), np.ones((2, 4))])
 def test_gradients_of_the_vectors_are_finite_at_repeated_values(a, strict):
     weights = np.ones(5, np.float32)

@@ -44,6 +44,7 @@ def test_leave_one_out_equals_refitting(n, l2, x64):
     np.testing.assert_allclose(without.predict(x[:1]), expected[:1], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_leave_one_out_ignores_dropped_rows(x64):
     x, y = data()
     keep = np.arange(20) % 4 != 1
@@ -92,6 +93,7 @@ def test_path_without_penalty_is_least_squares(x64):
     np.testing.assert_allclose(got, oracle.coef_.T, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_gradients_of_the_path_are_those_of_separate_fits(x64):
     x, y = data(5)  # the eigenvalue 0 is repeated
     losses = [

@@ -79,6 +79,7 @@ def test_gradients_of_whitening_match_differences(kind, x64):
         np.testing.assert_allclose(got, difference, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("x", [np.ones((6, 5)), np.zeros((6, 5)), np.eye(6, 5)])
 def test_gradients_of_degenerate_data_are_finite(kind, x, strict):
