@@ -154,6 +154,24 @@ def check_pairs(name: str, **arrays: ArrayLike) -> tuple[Array, ...]:
     return tuple(converted.values())
 
 
+def check_both_sides(name: str, x: ArrayLike, y: ArrayLike | None) -> tuple[Array, ...]:
+    """Returns x and y, which must both be given and be matrices with the same rows."""
+    if y is None:
+        raise ValueError(f"{name}: `fit` must have both sides of the pairs, got only x; pass y.")
+    return check_pairs(name, x=x, y=y)
+
+
+def check_width(name: str, argument: str, x: ArrayLike, width: int) -> Array:
+    """Returns `x` [*batch, width] as an array."""
+    x = jnp.asarray(x)
+    if x.ndim < 1 or x.shape[-1] != width:
+        raise ValueError(
+            f"{name}: `{argument}` must be [*batch, {width}] as fitted, got {argument}.shape="
+            f"{x.shape}; keep the columns of the fit."
+        )
+    return x
+
+
 def check_finite(name: str, **arrays: ArrayLike) -> None:
     """Raises a ValueError that lists the first five rows holding NaN or inf; host only."""
     for key, x in arrays.items():

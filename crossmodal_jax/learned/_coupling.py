@@ -6,8 +6,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from crossmodal_jax import nn
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.learned._learn import Learned, check_width, learn
+from crossmodal_jax.learned._learn import Learned, learn
 from crossmodal_jax.learned._scale import standardise
 from crossmodal_jax.transforms import Transform
 

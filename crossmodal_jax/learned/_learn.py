@@ -1,7 +1,7 @@
 """From a network and a loss to a transform."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from crossmodal_jax import numerics
-from crossmodal_jax._checks import check_pairs, check_where
+from crossmodal_jax._checks import check_both_sides, check_where, check_width
 from crossmodal_jax._typing import ArrayLike, PyTree
 from crossmodal_jax.learned._engine import INIT, Options, check_options, descend, widen
 from crossmodal_jax.learned._scale import Scale, fit_scale, restore, standardise
@@ -154,9 +154,7 @@ def kept_pairs(
     name: str, x: ArrayLike, y: ArrayLike | None, where: ArrayLike | None
 ) -> tuple[Array, Array, Bool[Array, "n"]]:
     """Pairs of one dtype, float32 at least, dropped rows zero; and which rows are kept."""
-    if y is None:
-        raise ValueError(f"{name}: `fit` must have both sides of the pairs, got only x; pass y.")
-    x, y = check_pairs(name, x=x, y=y)
+    x, y = check_both_sides(name, x, y)
     keep = check_where(name, where, x.shape[:1])
     dtype = np.promote_types(np.promote_types(x.dtype, y.dtype), np.float32)
     x, y = (numerics.zero_absent(z, keep).astype(dtype) for z in (x, y))
@@ -166,14 +164,3 @@ def kept_pairs(
 def covariance_of(error: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, "d d"]:
     """Covariance of the kept rows of the residuals."""
     return numerics.covariance(numerics.moments((error,), where=keep), 0, 0)
-
-
-def check_width(name: str, argument: str, x: Any, width: int) -> Array:
-    """Returns `x` [*batch, width], or raises."""
-    x = jnp.asarray(x)
-    if x.ndim < 1 or x.shape[-1] != width:
-        raise ValueError(
-            f"{name}: `{argument}` must be [*batch, {width}] as fitted, got {argument}.shape="
-            f"{x.shape}; keep the columns of the fit."
-        )
-    return x

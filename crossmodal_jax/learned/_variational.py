@@ -11,10 +11,16 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from crossmodal_jax import fusion, nn, numerics, training
-from crossmodal_jax._checks import check_modalities, check_pairs, check_present, check_where
+from crossmodal_jax._checks import (
+    check_modalities,
+    check_pairs,
+    check_present,
+    check_where,
+    check_width,
+)
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.learned._engine import INIT, Options, check_options, descend, widen
-from crossmodal_jax.learned._learn import check_width, covariance_of
+from crossmodal_jax.learned._learn import covariance_of
 from crossmodal_jax.learned._scale import Scale, fit_scale, restore, standardise
 from crossmodal_jax.transforms import Transform
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, inverse_cholesky
 from crossmodal_jax.transforms._subspace import check_dim, check_solver, leading_singular
@@ -12,7 +13,6 @@ from crossmodal_jax.transforms._transform import (
     Transform,
     affine,
     check_moments,
-    check_width,
     matmul,
     paired_moments,
     regularised,

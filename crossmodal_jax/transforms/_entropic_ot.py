@@ -5,11 +5,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels import sinkhorn
 from crossmodal_jax.numerics import covariance, moments
 from crossmodal_jax.transforms._barycentric import barycentric, positive, uniform
-from crossmodal_jax.transforms._transform import Transform, check_width, unpaired_clouds
+from crossmodal_jax.transforms._transform import Transform, unpaired_clouds
 
 
 class EntropicOT(NamedTuple):

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels import sinkhorn
 from crossmodal_jax.transforms._barycentric import barycentric, centred, positive
-from crossmodal_jax.transforms._transform import Transform, check_width, matmul, unpaired_clouds
+from crossmodal_jax.transforms._transform import Transform, matmul, unpaired_clouds
 
 
 class GromovWasserstein(NamedTuple):

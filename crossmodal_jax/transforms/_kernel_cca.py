@@ -5,12 +5,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import masked_mean, safe_divide, zero_absent
-from crossmodal_jax.transforms._kernel_ridge import paired_rows, unit_scale
+from crossmodal_jax.transforms._kernel_ridge import unit_scale
 from crossmodal_jax.transforms._kernels import Kernel, rbf_kernel
 from crossmodal_jax.transforms._multiview import fix_signs
-from crossmodal_jax.transforms._transform import Transform, check_width, matmul
+from crossmodal_jax.transforms._transform import Transform, matmul, paired_rows
 
 
 class KernelCCA(NamedTuple):

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_pairs, check_where
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import inverse_cholesky, masked_mean, safe_divide, zero_absent
 from crossmodal_jax.transforms._kernels import Kernel, rbf_kernel
-from crossmodal_jax.transforms._transform import Transform, check_width, matmul
+from crossmodal_jax.transforms._transform import Transform, matmul, paired_rows
 
 
 class KernelRidge(NamedTuple):
@@ -127,18 +127,6 @@ def _solve(gram: Array, y: Array, keep: Array, l2: Array) -> tuple[Array, ...]:
     predictions = zero_absent(y - error, keep)
     covariance = matmul(error.T, error) / number
     return coefficients, offset - matmul(columns[None], coefficients)[0], predictions, covariance
-
-
-def paired_rows(
-    name: str, x: ArrayLike, y: ArrayLike | None, where: ArrayLike | None
-) -> tuple[Array, Array, Array]:
-    """Returns clean x, y of one dtype, float32 at least, and which rows to keep."""
-    if y is None:
-        raise ValueError(f"{name}: `fit` must have both sides of the pairs, got only x; pass y.")
-    x, y = check_pairs(name, x=x, y=y)
-    keep = check_where(name, where, x.shape[:1])
-    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
-    return zero_absent(x, keep).astype(dtype), zero_absent(y, keep).astype(dtype), keep
 
 
 def unit_scale(x: Array, keep: Array) -> tuple[Array, Array, Array]:

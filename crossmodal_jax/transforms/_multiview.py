@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_modalities, check_pairs, check_present
+from crossmodal_jax._checks import check_modalities, check_pairs, check_present, check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import zero_absent
-from crossmodal_jax.transforms._transform import affine, check_width
+from crossmodal_jax.transforms._transform import affine
 
 
 class MultiviewCCA(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_pairs
+from crossmodal_jax._checks import check_pairs, check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, moments, solve_psd
 from crossmodal_jax.transforms._cca import CCA, predict_side, solve_cca
@@ -14,7 +14,6 @@ from crossmodal_jax.transforms._transform import (
     Transform,
     affine,
     check_moments,
-    check_width,
     matmul,
     paired_moments,
     regularised,

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, moments
 from crossmodal_jax.transforms._subspace import check_solver, column_signs, leading_eigenpairs
-from crossmodal_jax.transforms._transform import Transform, affine, check_moments, check_width
+from crossmodal_jax.transforms._transform import Transform, affine, check_moments
 
 
 class PCA(NamedTuple):

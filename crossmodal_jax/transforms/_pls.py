@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, solve_psd
 from crossmodal_jax.transforms._cca import predict_side
@@ -12,7 +13,6 @@ from crossmodal_jax.transforms._transform import (
     Transform,
     affine,
     check_moments,
-    check_width,
     matmul,
     paired_moments,
     regularised,

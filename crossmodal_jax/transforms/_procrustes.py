@@ -5,14 +5,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_choice
+from crossmodal_jax._checks import check_choice, check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, polar_factor, safe_divide
 from crossmodal_jax.transforms._transform import (
     Transform,
     affine,
     check_moments,
-    check_width,
     matmul,
     paired_moments,
     residual_covariance,

@@ -6,17 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels import sinkhorn
 from crossmodal_jax.numerics import polar_factor, safe_norm
 from crossmodal_jax.transforms._barycentric import barycentric, centred, positive
-from crossmodal_jax.transforms._transform import (
-    Transform,
-    affine,
-    check_width,
-    matmul,
-    unpaired_clouds,
-)
+from crossmodal_jax.transforms._transform import Transform, affine, matmul, unpaired_clouds
 
 
 class ProcrustesWasserstein(NamedTuple):

@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import inverse_cholesky, zero_absent
-from crossmodal_jax.transforms._kernel_ridge import paired_rows, unit_scale
+from crossmodal_jax.transforms._kernel_ridge import unit_scale
 from crossmodal_jax.transforms._kernels import Kernel, rbf_kernel
 from crossmodal_jax.transforms._ridge import Ridge, ridge
-from crossmodal_jax.transforms._transform import Transform, check_width, matmul
+from crossmodal_jax.transforms._transform import Transform, matmul, paired_rows
 
 
 class RandomFeatures(NamedTuple):

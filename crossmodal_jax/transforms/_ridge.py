@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Bool, Float
 
+from crossmodal_jax._checks import check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, solve_psd
 from crossmodal_jax.transforms._transform import (
     Transform,
     affine,
     check_moments,
-    check_width,
     paired_moments,
     regularised,
     residual_covariance,

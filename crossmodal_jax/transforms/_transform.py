@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_pairs, check_where
+from crossmodal_jax._checks import check_both_sides, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, moments, safe_norm, zero_absent
 
@@ -90,11 +90,22 @@ def paired_moments(
     where: Bool[ArrayLike, "n"] | None,
 ) -> JointMoments:
     """Moments of (x, y), or an error that says what a paired fit needs."""
-    if y is None:
-        raise ValueError(f"{name}: `fit` must have both sides of the pairs, got only x; pass y.")
-    x, y = check_pairs(name, x=x, y=y)
+    x, y = check_both_sides(name, x, y)
     dtype = jnp.promote_types(x.dtype, y.dtype)
     return moments((x.astype(dtype), y.astype(dtype)), where=where)
+
+
+def paired_rows(
+    name: str,
+    x: Float[ArrayLike, "n dx"],
+    y: Float[ArrayLike, "n dy"] | None,
+    where: Bool[ArrayLike, "n"] | None,
+) -> tuple[Array, Array, Array]:
+    """Pairs with dropped rows 0, in one dtype, float32 at least, and which rows are kept."""
+    x, y = check_both_sides(name, x, y)
+    keep = check_where(name, where, x.shape[:1])
+    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
+    return zero_absent(x.astype(dtype), keep), zero_absent(y.astype(dtype), keep), keep
 
 
 def unpaired_clouds(
@@ -168,17 +179,6 @@ def affine(
     centred = jnp.asarray(x, dtype) - mean.astype(dtype)
     result = jnp.matmul(centred, kernel.astype(dtype), precision="highest")
     return result if offset is None else result + offset.astype(dtype)
-
-
-def check_width(name: str, argument: str, x: ArrayLike, width: int) -> Array:
-    """Returns `x` [*batch, width], or raises."""
-    x = jnp.asarray(x)
-    if x.ndim < 1 or x.shape[-1] != width:
-        raise ValueError(
-            f"{name}: `{argument}` must be [*batch, {width}] as fitted, got {argument}.shape="
-            f"{x.shape}."
-        )
-    return x
 
 
 def matmul(a: Float[Array, "n d"], b: Float[Array, "d k"]) -> Float[Array, "n k"]:

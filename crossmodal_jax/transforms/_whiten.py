@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax._checks import check_choice
+from crossmodal_jax._checks import check_choice, check_width
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.numerics import JointMoments, covariance, moments, polar_factor, safe_svd
 from crossmodal_jax.transforms._subspace import column_signs
@@ -14,7 +14,6 @@ from crossmodal_jax.transforms._transform import (
     Transform,
     affine,
     check_moments,
-    check_width,
     matmul,
     regularised,
 )
