@@ -136,6 +136,9 @@ from crossmodal_jax.fusion._transformer import NormWeights as NormWeights
 from crossmodal_jax.fusion._transformer import (
     TransformerBlockWeights as TransformerBlockWeights,
 )
+from crossmodal_jax.fusion._translator import TranslatorWeights as TranslatorWeights
+from crossmodal_jax.fusion._translator import init_translator as init_translator
+from crossmodal_jax.fusion._translator import translator as translator
 from crossmodal_jax.fusion._tucker import MutanWeights as MutanWeights
 from crossmodal_jax.fusion._tucker import TuckerWeights as TuckerWeights
 from crossmodal_jax.fusion._tucker import init_mutan as init_mutan

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
@@ -16,6 +15,7 @@ from crossmodal_jax.fusion._tokens import (
     clean_tokens,
     init_projection,
     pool,
+    positions,
     project,
 )
 from crossmodal_jax.fusion._transformer import (
@@ -169,7 +169,7 @@ def mult(
     """
     xs, masks = clean_tokens("mult", xs, present, where)
     projected = project("mult", xs, weights.kernels, weights.biases)
-    tokens = [h + _positions(mask, h) for h, mask in zip(projected, masks, strict=True)]
+    tokens = [h + positions(mask, h) for h, mask in zip(projected, masks, strict=True)]
     pooled = []
     for a, readers in enumerate(weights.readers):
         others = [b for b in range(len(xs)) if b != a]
@@ -197,16 +197,3 @@ def _read(
     for layer in layers:
         tokens = transformer_block(tokens, layer, where, context=context)
     return tokens
-
-
-def _positions(mask: Bool[Array, "*batch t"], tokens: Float[Array, "*batch t dim"]) -> Array:
-    """Returns the position of each token as sines and cosines, shape and dtype of `tokens`."""
-    # NumPy's rule, which holds while JAX is told to promote nothing.
-    dtype = np.promote_types(tokens.dtype, np.float32)
-    dim = tokens.shape[-1]
-    half = -(-dim // 2)
-    rates = jnp.asarray(1e4 ** (-np.arange(half) / half), dtype)
-    order = jnp.cumsum(mask, axis=-1, dtype=jnp.int32) - 1
-    angles = order.astype(dtype)[..., None] * rates
-    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
-    return waves[..., :dim].astype(tokens.dtype)

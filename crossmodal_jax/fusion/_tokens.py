@@ -121,6 +121,22 @@ def join(
     return jnp.concatenate(tokens, axis=-2), jnp.concatenate(masks, axis=-1)
 
 
+def positions(mask: Bool[Array, "*batch t"], tokens: Float[Array, "*batch t dim"]) -> Array:
+    """Returns the position of each token as sines and cosines, shape and dtype of `tokens`.
+
+    It is the number of tokens before it that exist, so that padding may stand anywhere.
+    """
+    # NumPy's rule, which holds while JAX is told to promote nothing.
+    dtype = np.promote_types(tokens.dtype, np.float32)
+    dim = tokens.shape[-1]
+    half = -(-dim // 2)
+    rates = jnp.asarray(1e4 ** (-np.arange(half) / half), dtype)
+    order = jnp.cumsum(mask, axis=-1, dtype=jnp.int32) - 1
+    angles = order.astype(dtype)[..., None] * rates
+    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    return waves[..., :dim].astype(tokens.dtype)
+
+
 def pool(
     x: Float[Array, "*batch t dim"], mask: Bool[Array, "*batch t"], norm: NormWeights
 ) -> Float[Array, "*batch dim"]:

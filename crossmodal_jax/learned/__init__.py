@@ -4,6 +4,7 @@ from crossmodal_jax.learned._compose import Composed as Composed
 from crossmodal_jax.learned._compose import compose as compose
 from crossmodal_jax.learned._coupling import coupling_flow as coupling_flow
 from crossmodal_jax.learned._coupling import flow_log_determinant as flow_log_determinant
+from crossmodal_jax.learned._cross_attention import cross_attention as cross_attention
 from crossmodal_jax.learned._cycle import BothWays as BothWays
 from crossmodal_jax.learned._cycle import cycle_consistent as cycle_consistent
 from crossmodal_jax.learned._deep_cca import DeepCCA as DeepCCA

@@ -22,12 +22,15 @@ class Scale(NamedTuple):
     std: Float[Array, "d"]
 
 
-def fit_scale(x: Float[ArrayLike, "n *axes d"], keep: Bool[Array, "n"]) -> Scale:
-    """Mean and standard deviation of the last axis over the kept rows, float32 at least."""
+def fit_scale(x: Float[ArrayLike, "*axes d"], keep: Bool[Array, "..."]) -> Scale:
+    """Mean and standard deviation of the last axis over what is kept, float32 at least.
+
+    `keep` has one entry per row, or one per token of each row: the leading axes of x.
+    """
     x = jnp.asarray(x)
     x = x.astype(np.promote_types(x.dtype, np.float32))
     axes = tuple(range(x.ndim - 1))
-    where = keep.reshape(-1, *(1,) * (x.ndim - 1))
+    where = keep.reshape(*keep.shape, *(1,) * (x.ndim - keep.ndim))
     mean = numerics.masked_mean(x, where, axis=axes)
     variance = numerics.masked_var(x, where, axis=axes)
     # Rounding of the mean makes a constant column seem to vary.

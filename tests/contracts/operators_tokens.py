@@ -46,6 +46,16 @@ def _projected(xs, weights, modalities):
     return np.concatenate([none, *tokens])
 
 
+def _place(tokens):
+    """Adds the positions to tokens, in place."""
+    half, dim = (tokens.shape[1] + 1) // 2, tokens.shape[1]
+    for position, k in np.ndindex(len(tokens), half):
+        angle = position / 10000 ** (k / half)
+        tokens[position, k] += np.sin(angle)
+        if half + k < dim:
+            tokens[position, half + k] += np.cos(angle)
+
+
 def cross_attention(xs, weights, present):
     if 0 not in present:
         return np.zeros(weights.biases.shape[1])
@@ -88,6 +98,20 @@ def bottleneck(xs, weights, present):
     return _norm(np.mean([stream.mean(axis=0) for stream in streams.values()], 0), weights.norm)
 
 
+def translator(xs, weights, present):
+    """Tokens and so none of the contract's members: tests/fusion/test_translator.py has it."""
+    streams = [_projected(xs, weights, [m]) for m in present]
+    for stream in streams:
+        _place(stream)
+    tokens = np.concatenate([np.zeros((0, weights.biases.shape[1])), *streams])
+    for layer in weights.blocks:
+        tokens = _block(tokens, layer)
+    queries = weights.queries
+    for reader in weights.readers:
+        queries = _block(queries, reader, tokens)
+    return _norm(queries, weights.norm) @ weights.out_kernel + weights.out_bias
+
+
 def mult(xs, weights, present):
     dim = weights.biases.shape[1]
     nothing = np.zeros((0, dim))
@@ -95,11 +119,7 @@ def mult(xs, weights, present):
         return np.zeros(dim)
     streams = {m: _projected(xs, weights, [m]) for m in present}
     for stream in streams.values():
-        for position, k in np.ndindex(len(stream), (dim + 1) // 2):
-            angle = position / 10000 ** (k / ((dim + 1) // 2))
-            stream[position, k] += np.sin(angle)
-            if (dim + 1) // 2 + k < dim:
-                stream[position, (dim + 1) // 2 + k] += np.cos(angle)
+        _place(stream)
     z = weights.out_bias.copy()
     for a in present:
         parts = []
