@@ -66,8 +66,10 @@ def test_transforms_are_compared():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 4)).astype(np.float32)
     y = (x @ rng.normal(size=(4, 3)) + 0.1 * rng.normal(size=(60, 3))).astype(np.float32)
-    masks = example["random_masks"](60, 40, 2)
-    splits = [example["Split"]([x[:, :2], x[:, 2:]], y, mask, ~mask) for mask in masks]
+    make, splits = example["Split"], []
+    for rows in example["random_parts"](60, 40, 2):
+        alone = (make([x[:, :2]], y, *rows), make([x[:, 2:]], y, *rows))
+        splits.append(make([x[:, :2], x[:, 2:]], y, *rows, alone))
     console = Console(width=80, record=True)
     names = ["ridge", "kernel, then cca"]
     results = example["compare"]("fou to kar", splits, names, console)
