@@ -13,6 +13,7 @@ from benchmarks import (
     cases_streaming,
     cases_training,
     cases_transforms,
+    cases_transport,
 )
 from benchmarks.case import Case, as_float64, relative_error, tree_bytes
 from benchmarks.ceilings import Ceilings, ceiling_programs, collect
@@ -24,6 +25,7 @@ MODULES = (
     cases_streaming,
     cases_losses,
     cases_retrieval,
+    cases_transport,
     cases_training,
 )
 

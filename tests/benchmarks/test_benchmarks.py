@@ -31,7 +31,16 @@ def test_result_file(tmp_path):
     assert done.returncode == 0, done.stderr
     assert os.listdir(tmp_path) == ["result.json"]
     result = json.loads(path.read_text())
-    assert set(result) >= {"device", "versions", "flags", "commit", "load", "ceilings", "cases"}
+    assert set(result) >= {
+        "device",
+        "versions",
+        "peers",
+        "flags",
+        "commit",
+        "load",
+        "ceilings",
+        "cases",
+    }
     assert result["device"]["platform"] == "cpu"
     assert {"python", "jax", "numpy"} <= set(result["versions"])
     assert all(entry["flops_per_s"] > 0 for entry in result["ceilings"]["matmul"])
@@ -99,7 +108,7 @@ def test_names_are_unique_and_every_room_is_there(load):
         names = [case.name for case in load("suite").select(quick=quick)]
         assert len(set(names)) == len(names)
         suites = {name.split("/")[0] for name in names}
-        assert suites == {"fusion", "transforms", "losses", "retrieval", "training"}
+        assert suites == {"fusion", "transforms", "losses", "retrieval", "transport", "training"}
 
 
 def test_programs_are_timed_in_turns(load):
