@@ -6,6 +6,9 @@ from crossmodal_jax.learned._coupling import coupling_flow as coupling_flow
 from crossmodal_jax.learned._coupling import flow_log_determinant as flow_log_determinant
 from crossmodal_jax.learned._cycle import BothWays as BothWays
 from crossmodal_jax.learned._cycle import cycle_consistent as cycle_consistent
+from crossmodal_jax.learned._deep_cca import DeepCCA as DeepCCA
+from crossmodal_jax.learned._deep_cca import deep_cca as deep_cca
+from crossmodal_jax.learned._deep_cca import deep_variates as deep_variates
 from crossmodal_jax.learned._factories import FACTORIES as FACTORIES
 from crossmodal_jax.learned._flow_matching import Velocity as Velocity
 from crossmodal_jax.learned._flow_matching import flow_matching as flow_matching

@@ -10,7 +10,7 @@ from crossmodal_jax.learned import FACTORIES
 from crossmodal_jax.transforms import predictive
 
 TINY = {"hidden": 8, "num_steps": 30, "batch_size": 16, "tx": optax.adam(1e-2)}
-OPTIONS = {"coupling_flow": {"num_layers": 2}}
+OPTIONS = {"coupling_flow": {"num_layers": 2}, "deep_cca": {"dim": 2}}
 MEMBERS = {name: make(**TINY | OPTIONS.get(name, {})) for name, make in FACTORIES.items()}
 FITS = {name: jax.jit(t.fit) for name, t in MEMBERS.items()}
 APPLIES = {name: jax.jit(t.apply) for name, t in MEMBERS.items()}
@@ -45,7 +45,9 @@ def test_training_lowers_the_loss(name):
     losses = jax.tree.leaves([getattr(p, "losses", ()) for p in (params, *params)])[0]
     assert losses.shape == (30,)
     # Five batches of 16 go through the 40 rows twice.
-    assert np.mean(losses[-5:]) < 0.97 * np.mean(losses[:5])
+    first, last = np.mean(losses[:5]), np.mean(losses[-5:])
+    # The loss of `deep_cca` is negative.
+    assert last < first - 0.03 * np.abs(first)
 
 
 @each_member
@@ -161,7 +163,7 @@ def test_bad_shapes_and_options_are_named(name, no_jaxtyping):
         t.fit(x, y[1:])
     with pytest.raises(ValueError, match=f"{name}: `fit` must have both sides"):
         t.fit(x)
-    with pytest.raises(ValueError, match=rf"{name}: .*num_steps=-1 and batch_size=128"):
+    with pytest.raises(ValueError, match=rf"{name}: .*num_steps=-1 and batch_size=\d+"):
         FACTORIES[name](num_steps=-1)
     if t.inverse is not None:
         with pytest.raises(ValueError, match=rf"{name}: `y` must be .* as fitted"):
