@@ -41,6 +41,9 @@ def _run(arguments: argparse.Namespace) -> int:
     ceilings, rows = suite.run(cases, effort, on_progress=_progress)
     _progress("")
     table.print_table(rows)
+    for peer, version in environment.peers().items():
+        if version is None:
+            print(f"without {peer}, which is not installed")
     for row in rows:
         if row["above_ceiling"]:
             print(
@@ -53,6 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
         result = {
             "device": environment.device(),
             "versions": environment.versions(),
+            "peers": environment.peers(),
             "flags": environment.flags(),
             "commit": environment.commit(),
             "load": {"before": load_before, "after": environment.load()},

@@ -29,6 +29,9 @@ class Case:
       dtype: What floating-point inputs are converted to.
       flops: Floating-point operations that the mathematics needs.
       gemms: Shapes (m, k, n) of the products that dominate; their rate is measured too.
+      rows: Samples that one call takes in, for the rate; None where there is no such number.
+      make_checked: Makes other inputs of the same shapes on which the output is compared with the
+        reference, where what is timed is too large for it; None compares what is timed.
     """
 
     suite: str
@@ -42,6 +45,8 @@ class Case:
     dtype: str = "float32"
     flops: float = 0.0
     gemms: Sequence[tuple[int, int, int]] = ()
+    rows: int | None = None
+    make_checked: Callable[[], tuple[Any, ...]] | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +56,10 @@ class Case:
     def device_inputs(self) -> tuple[Any, ...]:
         """The inputs in the dtype of the case, on the default device."""
         return jax.tree.map(self._convert, self.make_inputs())
+
+    def checked_inputs(self) -> tuple[Any, ...]:
+        """Those that are compared with the reference."""
+        return jax.tree.map(self._convert, (self.make_checked or self.make_inputs)())
 
     def _convert(self, x: np.ndarray) -> jax.Array:
         return jnp.asarray(x, self.dtype if np.issubdtype(x.dtype, np.floating) else x.dtype)

@@ -46,6 +46,7 @@ def _case(op: str, dtype: str, batch: int, mode: str) -> Case:
         # Each product of the forward pass has two in the backward pass.
         flops=flops * (3 if backward else 1),
         gemms=[(batch, width, DIM)] if flops else [],
+        rows=batch,
     )
 
 

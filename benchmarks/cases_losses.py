@@ -49,6 +49,7 @@ def _clip(dtype: str, n: int, d: int, mode: str) -> Case:
         dtype=dtype,
         flops=2.0 * n * n * d * (3 if backward else 1),
         gemms=[(n, d, n), (n, n, d)],
+        rows=n,
     )
 
 
@@ -75,4 +76,5 @@ def _cross_entropy(rows: int, classes: int, mode: str) -> Case:
         reference=references.softmax_cross_entropy
         if backward
         else references.forward(references.softmax_cross_entropy),
+        rows=rows,
     )

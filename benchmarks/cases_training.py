@@ -50,6 +50,7 @@ def _case(batch: int, dim: int, classes: int, implementation: str, num_steps: in
         reference=_reference,
         flops=flops_per_sample * batch * num_steps,
         gemms=[(batch, dim, dim), (dim, batch, dim)],
+        rows=batch * num_steps,
     )
 
 

@@ -66,6 +66,7 @@ def _fit(
         # The moments; the decompositions of d x d matrices are not counted.
         flops=sum(2.0 * m * k * n for m, k, n in gemms),
         gemms=gemms,
+        rows=n,
     )
 
 
@@ -100,6 +101,7 @@ def _apply(n: int, dx: int, dy: int, ridge: transforms.Transform, mode: str) -> 
         # The parameters are given, so only the gradient of x is a product.
         flops=2.0 * n * dx * dy * (2 if backward else 1),
         gemms=[(n, dx, dy)],
+        rows=n,
     )
 
 

@@ -1,5 +1,6 @@
 """Where and with what the numbers are made."""
 
+import importlib.metadata
 import os
 import pathlib
 import platform
@@ -9,6 +10,8 @@ from typing import Any
 import jax
 
 from crossmodal_jax.reporting import installed_versions
+
+PEERS = ("ott-jax",)
 
 
 def device() -> dict[str, Any]:
@@ -29,6 +32,17 @@ def device() -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of Python and the packages."""
     return installed_versions()
+
+
+def peers() -> dict[str, str | None]:
+    """Versions of the packages that some cases compare with; None, and no such case, without."""
+    found: dict[str, str | None] = dict.fromkeys(PEERS)
+    for name in PEERS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def flags() -> dict[str, str | bool | None]:

@@ -58,6 +58,17 @@ def rank_counts(queries, gallery):
     return RankCounts(above=(scores > best).sum(1), tied=tied, positives=np.ones(len(queries)))
 
 
+def sinkhorn(x, y, *, epsilon, iterations):
+    """Potentials of `kernels.sinkhorn` between clouds of equal weights, after some iterations."""
+    logits = (2 * x @ y.T - (x * x).sum(1)[:, None] - (y * y).sum(1)) / epsilon
+    g = np.zeros(len(y))
+    for _ in range(iterations):
+        f = np.log(len(y)) - _log_sum(logits + g)
+        g = np.log(len(x)) - _log_sum((logits + f[:, None]).T)
+    shift = (g.mean() - f.mean()) / 2
+    return epsilon * (f + shift), epsilon * (g - shift)
+
+
 def ridge_apply(cotangent, x, params):
     """Reference of `transforms.ridge(...).apply`."""
     output = (x - params.mean) @ params.kernel + params.offset

@@ -10,14 +10,24 @@ from benchmarks import (
     cases_fusion,
     cases_losses,
     cases_retrieval,
+    cases_streaming,
     cases_training,
     cases_transforms,
+    cases_transport,
 )
 from benchmarks.case import Case, as_float64, relative_error, tree_bytes
 from benchmarks.ceilings import Ceilings, ceiling_programs, collect
 from benchmarks.timing import Program, Timing, compile_program, time_in_turns
 
-MODULES = (cases_fusion, cases_transforms, cases_losses, cases_retrieval, cases_training)
+MODULES = (
+    cases_fusion,
+    cases_transforms,
+    cases_streaming,
+    cases_losses,
+    cases_retrieval,
+    cases_transport,
+    cases_training,
+)
 
 
 class Effort(NamedTuple):
@@ -75,8 +85,9 @@ def _prepare(case: Case) -> tuple[Program, tuple[int, float]]:
     """The program of a case, the bytes that it must move, and its error."""
     inputs = case.device_inputs()
     program = compile_program(case.function, inputs)
-    outputs = program.run()
-    expected = case.reference(*jax.tree.map(as_float64, inputs))
+    checked = case.checked_inputs()
+    outputs = program.run(*checked)
+    expected = case.reference(*jax.tree.map(as_float64, checked))
     return program, (tree_bytes(inputs) + tree_bytes(outputs), relative_error(outputs, expected))
 
 
@@ -93,6 +104,7 @@ def _row(
         "mode": case.mode,
         "median_s": timing.median,
         "quartiles_s": [timing.lower, timing.upper],
+        "rows_per_s": None if case.rows is None else case.rows / timing.median,
         "floor_ratio": ratio,
         "above_ceiling": ratio > 1,
         "flops": case.flops,

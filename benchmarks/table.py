@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-HEADINGS = ("case", "median", "quartiles", "floor/time", "compile", "temporary", "error")
+HEADINGS = ("case", "median", "quartiles", "rows/s", "floor/time", "compile", "temporary", "error")
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
@@ -41,6 +41,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         name,
         _seconds(row["median_s"]),
         f"{_seconds(lower)} - {_seconds(upper)}",
+        "-" if row["rows_per_s"] is None else f"{row['rows_per_s']:,.0f}",
         f"{row['floor_ratio']:.2f}" + ("!" if row["above_ceiling"] else ""),
         _seconds(row["compile_s"]),
         "?" if row["temp_bytes"] is None else f"{row['temp_bytes'] / 2**20:.1f} MiB",

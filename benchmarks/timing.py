@@ -15,12 +15,13 @@ class Program(NamedTuple):
     """A compiled function on its inputs.
 
     Attributes:
-      run: Calls it, waits for every output, and returns them.
+      run: Calls it, waits for every output, and returns them. Arguments, if any are given, take
+        the place of its inputs.
       compile_s: Seconds to trace, lower and compile, with no cache.
       temp_bytes: Temporary memory, as the compiler states it; None where it does not.
     """
 
-    run: Callable[[], Any]
+    run: Callable[..., Any]
     compile_s: float
     temp_bytes: int | None
 
@@ -40,7 +41,11 @@ def compile_program(function: Callable[..., Any], inputs: tuple[Any, ...]) -> Pr
     compile_s = time.perf_counter() - start
     analysis = compiled.memory_analysis()
     temp_bytes = getattr(analysis, "temp_size_in_bytes", None)
-    return Program(lambda: jax.block_until_ready(compiled(*inputs)), compile_s, temp_bytes)
+
+    def run(*others: Any) -> Any:
+        return jax.block_until_ready(compiled(*(others or inputs)))
+
+    return Program(run, compile_s, temp_bytes)
 
 
 def time_in_turns(

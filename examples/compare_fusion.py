@@ -190,10 +190,11 @@ def table_of(results, title):
     rows = {name: interval(values) for name, values in results.items()}
     best = np.max([mean for mean, _ in rows.values()], axis=0)
     caption = "accuracy in percent with a 95 % interval, by share of the views missing"
-    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD)
+    # Narrow enough for a terminal of 80 columns.
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("operator", no_wrap=True)
     for rate in RATES:
-        table.add_column(f"{rate:.0%}", justify="right")
+        table.add_column(f"{rate:.0%}", justify="right", no_wrap=True)
     for name, (mean, half) in sorted(rows.items(), key=lambda row: -row[1][0][0]):
         cells = [f"{m:.1f} ± {h:.1f}" for m, h in zip(mean, half, strict=True)]
         bold = [f"[b]{c}[/b]" if m == b else c for c, m, b in zip(cells, mean, best, strict=True)]

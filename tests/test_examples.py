@@ -61,15 +61,18 @@ def test_every_operator_learns_real_data(data, monkeypatch):
         assert values[:, 0].mean() > (0.9 if data == "mfeat" else 0.4), name
 
 
-def test_transforms_are_compared():
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_transforms_are_compared(fused):
     example = runpy.run_path(str(TRANSFORMS))
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 4)).astype(np.float32)
     y = (x @ rng.normal(size=(4, 3)) + 0.1 * rng.normal(size=(60, 3))).astype(np.float32)
-    masks = example["random_masks"](60, 40, 2)
-    splits = [example["Split"]([x[:, :2], x[:, 2:]], y, mask, ~mask) for mask in masks]
+    make, splits = example["Split"], []
+    for rows in example["random_parts"](60, 40, 2):
+        alone = (make([x[:, :2]], y, *rows), make([x[:, 2:]], y, *rows))
+        splits.append(make([x[:, :2], x[:, 2:]], y, *rows, alone if fused else ()))
     console = Console(width=80, record=True)
-    names = ["ridge", "kernel, then cca"]
+    names = ["ridge", "kernel, then cca"] if fused else ["ridge"]
     results = example["compare"]("fou to kar", splits, names, console)
     printed = console.export_text()
     assert all(name in printed for name in (*names, "R@10"))

@@ -1,5 +1,6 @@
 """Block superdiagonal fusion: projections meet in chunks, each a small MUTAN."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from crossmodal_jax.fusion._inputs import (
     clean_inputs,
     linear,
 )
+from crossmodal_jax.fusion._stream import stream
 
 
 class BlockWeights(NamedTuple):
@@ -108,8 +110,9 @@ def block(
     Absence: The factors Fᵢ꜀ᵣx̃ᵢ꜀ of an absent modality are ones, so that the products are those of
     the others. Zeros where nothing is present.
 
-    Cost: C (s Σ dᵢ + M s R u + u · dim) weights, twice as many FLOPs for a sample, and temporaries
-    of M C R u numbers for a sample.
+    Cost: C (s Σ dᵢ + M s R u + u · dim) weights and twice as many FLOPs for a sample, with the
+    projections, M C s numbers for a sample, as temporaries. The M C R u numbers between W and W_o
+    are made for a chunk of rows at a time, and anew for the gradient: some 32 MiB in all.
 
     Choose it for wide projections at moderate cost: with C chunks the products take 1/C of the
     weights that `mutan` of the same widths takes, and the norms keep any of them from dominating.
@@ -145,28 +148,43 @@ def block(
     """
     xs, mask = clean_inputs("block", xs, present)
     check_kernels("block", xs, weights.kernels)
-    factors = [_map_chunks(*one) for one in zip(xs, weights.kernels, weights.factors, strict=True)]
-    mask_of_chunks = jnp.broadcast_to(mask, (factors[0].shape[0], *mask.shape))
-    chunks = jnp.sum(product_over_present(factors, mask_of_chunks), axis=-2)
-    if normalize:
-        chunks = numerics.normalize(numerics.signed_sqrt(chunks))
-    hidden = jnp.moveaxis(chunks.astype(xs[0].dtype), 0, -2).reshape(*mask.shape[:-1], -1)
+    projected = [
+        linear(x, kernel.reshape(x.shape[-1], -1))
+        for x, kernel in zip(xs, weights.kernels, strict=True)
+    ]
+    # Factors, the same with ones for what is absent, their products, and the slopes of all these.
+    size = 4 * sum(factors.size // factors.shape[1] for factors in weights.factors)
+    fuse = functools.partial(_fuse_chunks, normalize=normalize)
+    hidden = stream(fuse, weights.factors, projected, mask, size).astype(xs[0].dtype)
     return linear(hidden, weights.out_kernel).astype(xs[0].dtype)
 
 
+def _fuse_chunks(
+    factors: Sequence[Float[Array, "chunks size rank units"]],
+    projected: Sequence[Float[Array, "*batch hidden"]],
+    mask: Bool[Array, "*batch m"],
+    *,
+    normalize: bool,
+) -> Float[Array, "*batch hidden"]:
+    """Returns the fused chunks side by side."""
+    mapped = list(map(_map_chunks, projected, factors))
+    mask_of_chunks = jnp.broadcast_to(mask, (mapped[0].shape[0], *mask.shape))
+    chunks = jnp.sum(product_over_present(mapped, mask_of_chunks), axis=-2)
+    if normalize:
+        chunks = numerics.normalize(numerics.signed_sqrt(chunks))
+    return jnp.moveaxis(chunks, 0, -2).reshape(*mask.shape[:-1], -1)
+
+
 def _map_chunks(
-    x: Float[Array, "*batch d"],
-    kernel: Float[Array, "d chunks size"],
-    factors: Float[Array, "chunks size rank units"],
+    projected: Float[Array, "*batch hidden"], factors: Float[Array, "chunks size rank units"]
 ) -> Float[Array, "chunks *batch rank units"]:
     """Returns the factors F꜀ᵣx̃꜀ of one modality by a product that is batched over the chunks.
 
     The chunks come first, as such a product has them: with the samples first, both sides of it
     would be transposed in memory.
     """
-    projected = linear(x, kernel.reshape(x.shape[-1], -1))
-    projected = jnp.moveaxis(projected.reshape(*x.shape[:-1], *kernel.shape[1:]), -2, 0)
+    chunks = projected.reshape(*projected.shape[:-1], *factors.shape[:2])
     # Not in the dtype of the inputs: XLA has no batched bfloat16 product into float32 on CPU.
     maps = factors.reshape(*factors.shape[:2], -1).astype(projected.dtype)
-    mapped = jnp.einsum("c...s,csq->c...q", projected, maps)
+    mapped = jnp.einsum("c...s,csq->c...q", jnp.moveaxis(chunks, -2, 0), maps)
     return mapped.reshape(*mapped.shape[:-1], *factors.shape[2:])

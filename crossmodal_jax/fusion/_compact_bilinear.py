@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,15 @@ from jaxtyping import Array, Bool, Complex, Float
 from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.fusion._factors import ones_where_absent, random_kernel
-from crossmodal_jax.fusion._inputs import check_dims, check_positive, clean_inputs, linear
+from crossmodal_jax.fusion._inputs import (
+    check_dims,
+    check_inputs,
+    check_positive,
+    clean_inputs,
+    linear,
+    zero_all_absent,
+)
+from crossmodal_jax.fusion._stream import stream
 
 _MAX_SKETCH = 8192
 
@@ -84,7 +92,9 @@ def compact_bilinear(
     sketch is that of the outer product of the others. Zeros where nothing is present.
 
     Cost: D · dim weights and twice as many FLOPs for a sample, besides those of the sketch, for
-    which see `compact_bilinear_pooling`.
+    which see `compact_bilinear_pooling`. Spectra are made for a chunk of rows at a time, and anew
+    for the gradient: some 32 MiB, whatever the batch. XLA gathers a batch that is sharded over
+    devices for a Fourier transform; inside `jax.shard_map` it does not.
 
     Choose it where every product of a feature of one modality with one of the other may matter
     and the outer product itself (tensor fusion) is too wide. Its sketch holds inner products with
@@ -121,18 +131,26 @@ def compact_bilinear(
       Fukui et al., `Multimodal Compact Bilinear Pooling for Visual Question Answering and Visual
       Grounding <https://arxiv.org/abs/1606.01847>`_, 2016.
     """
-    xs, mask = clean_inputs("compact_bilinear", xs, present)
+    xs, mask = check_inputs("compact_bilinear", xs, present)
     dim = weights.kernel.shape[0]
-    scaled = [_wide(x) * x.shape[-1] ** -0.5 for x in xs]
-    spectrum = _spectrum(
-        "compact_bilinear", scaled, mask, dim, seed=seed, implementation=implementation
-    )
     # ⟨a, b⟩ = ⟨DFT a, DFT b⟩ / D: the spectrum of the map is that of a few columns, where the
     # inverse transform would be one of every sample.
-    columns = _parts(jnp.fft.rfft(weights.kernel.astype(scaled[0].dtype), axis=0), axis=0)
-    maps = jnp.asarray(dim**-0.5 * _twins(dim), columns.dtype)[:, None] * columns
-    z = linear(_parts(spectrum, axis=-1).astype(xs[0].dtype), maps)
-    return numerics.zero_absent(z.astype(xs[0].dtype), jnp.any(mask, axis=-1))
+    dtype = np.promote_types(xs[0].dtype, np.float32)
+    columns = jnp.fft.rfft(weights.kernel.astype(dtype).T)
+    columns *= jnp.asarray(dim**-0.5 * _twins(dim), columns.dtype)
+    maps = (columns.real.T, columns.imag.T)
+
+    def rows(maps: Any, xs: Any, mask: Array) -> Array:
+        scaled = [_wide(x) * x.shape[-1] ** -0.5 for x in zero_all_absent(xs, mask)]
+        spectrum = _spectrum(
+            "compact_bilinear", scaled, mask, dim, seed=seed, implementation=implementation
+        )
+        # Two products: real and imaginary parts side by side would be one more copy.
+        parts = (part.astype(xs[0].dtype) for part in (spectrum.real, spectrum.imag))
+        z = functools.reduce(jnp.add, map(linear, parts, maps)).astype(xs[0].dtype)
+        return numerics.zero_absent(z, jnp.any(mask, axis=-1))
+
+    return stream(rows, maps, xs, mask, (2 * len(xs) + 1) * dim)
 
 
 def compact_bilinear_pooling(
@@ -306,21 +324,16 @@ def _folded(
 
 def _inverse_folded(spectrum: Array, *, n: int) -> Array:
     """Takes the inverse transform as one matrix."""
-    parts = _parts(spectrum, axis=-1)
-    inverse = _twins(n)[:, None] * _fourier(np.arange(n), n).T / n
+    parts = jnp.concatenate([spectrum.real, spectrum.imag], axis=-1)
+    inverse = np.tile(_twins(n), 2)[:, None] * _fourier(np.arange(n), n).T / n
     return jnp.matmul(parts, jnp.asarray(inverse, parts.dtype), precision="highest")
 
 
-def _parts(spectrum: Array, *, axis: int) -> Array:
-    """Returns the real parts and then the imaginary ones."""
-    return jnp.concatenate([spectrum.real, spectrum.imag], axis=axis)
-
-
 def _twins(dim: int) -> np.ndarray:
-    """Returns how many frequencies of the whole spectrum each of `_parts` stands for."""
+    """Returns how many frequencies of the whole spectrum each of the half stands for."""
     freqs = np.arange(dim // 2 + 1)
     # 0 and, for an even dim, dim/2 are their own conjugate twins.
-    return np.tile(np.where((freqs == 0) | (2 * freqs == dim), 1, 2), 2)
+    return np.where((freqs == 0) | (2 * freqs == dim), 1, 2)
 
 
 def _fourier(places: np.ndarray, dim: int) -> np.ndarray:

@@ -1,4 +1,3 @@
-import importlib
 import json
 import math
 import os
@@ -12,13 +11,6 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = ["--quick", "--rounds", "2", "--only", "softmax_cross_entropy"]
-
-
-@pytest.fixture
-def load(monkeypatch):
-    """Imports a module of the suite, which a checkout has and an installation has not."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    return lambda name: importlib.import_module(f"benchmarks.{name}")
 
 
 def run(*words):
@@ -39,7 +31,16 @@ def test_result_file(tmp_path):
     assert done.returncode == 0, done.stderr
     assert os.listdir(tmp_path) == ["result.json"]
     result = json.loads(path.read_text())
-    assert set(result) >= {"device", "versions", "flags", "commit", "load", "ceilings", "cases"}
+    assert set(result) >= {
+        "device",
+        "versions",
+        "peers",
+        "flags",
+        "commit",
+        "load",
+        "ceilings",
+        "cases",
+    }
     assert result["device"]["platform"] == "cpu"
     assert {"python", "jax", "numpy"} <= set(result["versions"])
     assert all(entry["flops_per_s"] > 0 for entry in result["ceilings"]["matmul"])
@@ -50,6 +51,7 @@ def test_result_file(tmp_path):
         assert all(isinstance(case[name], str) for name in ("op", "spec", "implementation"))
         lower, upper = case["quartiles_s"]
         assert 0 < lower <= case["median_s"] <= upper
+        assert case["rows_per_s"] == pytest.approx(4096 / case["median_s"])
         assert 0 < case["floor_ratio"] < math.inf
         assert case["above_ceiling"] == (case["floor_ratio"] > 1)
         assert case["compile_s"] > 0
@@ -106,7 +108,7 @@ def test_names_are_unique_and_every_room_is_there(load):
         names = [case.name for case in load("suite").select(quick=quick)]
         assert len(set(names)) == len(names)
         suites = {name.split("/")[0] for name in names}
-        assert suites == {"fusion", "transforms", "losses", "retrieval", "training"}
+        assert suites == {"fusion", "transforms", "losses", "retrieval", "transport", "training"}
 
 
 def test_programs_are_timed_in_turns(load):
@@ -145,7 +147,26 @@ def test_a_time_below_the_floor_is_flagged(load):
         row = suite._row(case, program, (8, math.nan), timing.Timing(*[seconds] * 3), ceilings)
         assert row["above_ceiling"] is flagged
         assert row["floor_ratio"] == pytest.approx(1 / seconds)
+        assert row["rows_per_s"] == pytest.approx(case.rows / seconds)
     assert row["error"] is None
+
+
+def test_a_case_too_large_for_its_reference_is_compared_on_other_inputs(load):
+    case = load("case").Case(
+        suite="a",
+        op="b",
+        spec="c",
+        implementation="d",
+        mode="forward",
+        function=lambda x: 2 * x,
+        make_inputs=lambda: (np.full(3, np.float32(np.nan)),),
+        make_checked=lambda: (np.ones(3, np.float32),),
+        reference=lambda x: 2.5 * x,
+    )
+    program, (num_bytes, error) = load("suite")._prepare(case)
+    assert error == pytest.approx(0.2)
+    assert num_bytes == 24
+    assert np.isnan(program.run()).all()  # what is timed
 
 
 def test_relative_error(load):

@@ -85,6 +85,7 @@ def test_variates_are_those_of_the_embeddings(view, x64):
     np.testing.assert_allclose(got, weighted[7], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_each_kept_row_once(x64):
     x, y = pairs()
     # A batch of 64 goes round the 40 kept rows: 24 of them come twice.
@@ -117,6 +118,7 @@ def test_what_linear_cca_cannot_see_is_found():
     assert params.cca.correlations[0] > start.cca.correlations[0] + 0.1
 
 
+@pytest.mark.slow
 def test_more_embeddings_than_units_are_finite():
     x, y = (z.astype(np.float32) for z in pairs())
     # The embeddings have 7 columns of rank 2.
