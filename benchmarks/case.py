@@ -29,6 +29,7 @@ class Case:
       dtype: What floating-point inputs are converted to.
       flops: Floating-point operations that the mathematics needs.
       gemms: Shapes (m, k, n) of the products that dominate; their rate is measured too.
+      ffts: Real Fourier transforms that the mathematics needs besides: their number and length.
       rows: Samples that one call takes in, for the rate; None where there is no such number.
       make_checked: Makes other inputs of the same shapes on which the output is compared with the
         reference, where what is timed is too large for it; None compares what is timed.
@@ -45,6 +46,7 @@ class Case:
     dtype: str = "float32"
     flops: float = 0.0
     gemms: Sequence[tuple[int, int, int]] = ()
+    ffts: tuple[int, int] = (0, 1)
     rows: int | None = None
     make_checked: Callable[[], tuple[Any, ...]] | None = None
 

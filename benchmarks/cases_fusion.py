@@ -46,6 +46,7 @@ def _case(op: str, dtype: str, batch: int, mode: str) -> Case:
         # Each product of the forward pass has two in the backward pass.
         flops=flops * (3 if backward else 1),
         gemms=[(batch, width, DIM)] if flops else [],
+        ffts=_ffts(op, batch, width, backward),
         rows=batch,
     )
 
@@ -64,6 +65,15 @@ def _inputs(op: str, batch: int, width: int, backward: bool) -> tuple[Any, ...]:
         return xs, weights, present
     shape = jax.eval_shape(functools.partial(_apply, op), xs, weights, present).shape
     return rng.standard_normal(shape, np.float32), xs, weights, present
+
+
+def _ffts(op: str, batch: int, width: int, backward: bool) -> tuple[int, int]:
+    """One transform for every input of a sample, and one for each of their gradients."""
+    if op != "compact_bilinear":
+        return 0, 1
+    init = functools.partial(fusion.OPERATORS[op].init, dims=(width,) * NUM_MODALITIES, dim=DIM)
+    sketch = jax.eval_shape(init, jax.random.key(0)).kernel.shape[0]
+    return batch * NUM_MODALITIES * (2 if backward else 1), sketch
 
 
 def _flops(op: str, batch: int, width: int) -> float:

@@ -11,6 +11,8 @@ from benchmarks.case import Case
 from benchmarks.timing import Program, Timing, compile_program
 
 Gemm = tuple[str, int, int, int]
+# Few enough for the cache of a processor, where transforms are fastest.
+_FFT_ROWS = 128
 
 
 class Ceilings(NamedTuple):
@@ -20,10 +22,12 @@ class Ceilings(NamedTuple):
       matmul: FLOP/s of x [m, k] times y [k, n], by (dtype, m, k, n); sums are float32.
       memory: Bytes/s, read and written, by (number of arrays read for one that is written,
         bytes moved).
+      fft: Real Fourier transforms per second, by their length, in float32.
     """
 
     matmul: dict[Gemm, float]
     memory: dict[tuple[int, int], float]
+    fft: dict[int, float]
 
     def flops_per_s(self, dtype: str) -> float:
         """The fastest product of this dtype: the square one or one of the shape of a case."""
@@ -40,9 +44,14 @@ class Ceilings(NamedTuple):
             rate for (_, size), rate in self.memory.items() if size >= min(num_bytes / 2, largest)
         )
 
-    def floor_s(self, dtype: str, flops: float, num_bytes: float) -> float:
-        """Least seconds for so much work and traffic."""
-        return max(flops / self.flops_per_s(dtype), num_bytes / self.bytes_per_s(num_bytes))
+    def floor_s(
+        self, dtype: str, flops: float, num_bytes: float, ffts: tuple[int, int] = (0, 1)
+    ) -> float:
+        """Least seconds for so much work and traffic; `ffts` are a number and a length."""
+        count, length = ffts
+        transforms = count / self.fft[length] if count else 0.0
+        work = flops / self.flops_per_s(dtype) + transforms
+        return max(work, num_bytes / self.bytes_per_s(num_bytes))
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for the result file."""
@@ -54,6 +63,9 @@ class Ceilings(NamedTuple):
             "copy": [
                 {"arrays_read": read, "bytes": size, "bytes_per_s": rate}
                 for (read, size), rate in self.memory.items()
+            ],
+            "fft": [
+                {"length": length, "transforms_per_s": rate} for length, rate in self.fft.items()
             ],
         }
 
@@ -73,17 +85,21 @@ def ceiling_programs(
         for size in copy_bytes:
             key = (read, size)
             programs[f"copy/{read}/{size}"] = key, _copy_program(read, size)
+    for length in sorted({case.ffts[1] for case in cases if case.ffts[0]}):
+        programs[f"fft/{length}"] = length, _fft_program(length)
     return programs
 
 
 def collect(programs: Mapping[str, tuple[Any, Program]], times: Mapping[str, Timing]) -> Ceilings:
     """Rates from the medians of the ceiling programs."""
-    ceilings = Ceilings({}, {})
+    ceilings = Ceilings({}, {}, {})
     for name, (key, _) in programs.items():
         seconds = times[name].median
         if name.startswith("matmul/"):
             _, m, k, n = key
             ceilings.matmul[key] = 2 * m * k * n / seconds
+        elif name.startswith("fft/"):
+            ceilings.fft[key] = _FFT_ROWS / seconds
         else:
             ceilings.memory[key] = key[1] / seconds
     return ceilings
@@ -97,6 +113,11 @@ def _matmul_program(gemm: Gemm) -> Program:
     return compile_program(
         lambda x, y: jnp.matmul(x, y, preferred_element_type=jnp.float32), (x, y)
     )
+
+
+def _fft_program(length: int) -> Program:
+    x = np.random.default_rng(0).standard_normal((_FFT_ROWS, length), np.float32)
+    return compile_program(jnp.fft.rfft, (jnp.asarray(x),))
 
 
 def _copy_program(read: int, num_bytes: int) -> Program:

@@ -95,7 +95,7 @@ def _row(
     case: Case, program: Program, facts: tuple[int, float], timing: Timing, ceilings: Ceilings
 ) -> dict[str, Any]:
     num_bytes, error = facts
-    ratio = ceilings.floor_s(case.dtype, case.flops, num_bytes) / timing.median
+    ratio = ceilings.floor_s(case.dtype, case.flops, num_bytes, case.ffts) / timing.median
     return {
         "suite": case.suite,
         "op": case.op,
@@ -108,6 +108,7 @@ def _row(
         "floor_ratio": ratio,
         "above_ceiling": ratio > 1,
         "flops": case.flops,
+        "ffts": list(case.ffts) if case.ffts[0] else None,
         "bytes": num_bytes,
         "compile_s": program.compile_s,
         "temp_bytes": program.temp_bytes,

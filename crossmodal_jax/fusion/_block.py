@@ -112,7 +112,7 @@ def block(
 
     Cost: C (s Σ dᵢ + M s R u + u · dim) weights and twice as many FLOPs for a sample, with the
     projections, M C s numbers for a sample, as temporaries. The M C R u numbers between W and W_o
-    are made for a chunk of rows at a time, and anew for the gradient: some 32 MiB in all.
+    are made for a chunk of rows at a time, and anew for the gradient: some 16 MiB in all.
 
     Choose it for wide projections at moderate cost: with C chunks the products take 1/C of the
     weights that `mutan` of the same widths takes, and the norms keep any of them from dominating.

@@ -15,6 +15,15 @@ def random_kernel(key: Array, shape: tuple[int, ...], variance: float) -> Float[
     return jax.random.normal(key, shape, jnp.float32) * variance**0.5
 
 
+def outer(factors: Sequence[Float[Array, "*batch _"]]) -> Float[Array, "*batch products"]:
+    """Returns all products of an entry of each factor, the last factor running fastest."""
+
+    def pair(x: Array, y: Array) -> Array:
+        return (x[..., :, None] * y[..., None, :]).reshape(*y.shape[:-1], -1)
+
+    return functools.reduce(pair, factors)
+
+
 def ones_where_absent(factors: Sequence[Array], mask: Bool[Array, "*batch m"]) -> list[Array]:
     """Returns the factors [*batch, ...], one per modality, with ones for absent modalities."""
     batch = mask.shape[:-1]

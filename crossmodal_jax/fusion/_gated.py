@@ -1,14 +1,14 @@
 """Gated multimodal unit: every output unit chooses, sample by sample, whom it listens to."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.fusion._inputs import check_dims, check_kernels, clean_inputs, linear
 
@@ -130,11 +130,15 @@ def gated(
       <https://arxiv.org/abs/1702.01992>`_, 2017.
     """
     xs, mask = clean_inputs("gated", xs, present)
-    gates = _gates(xs, weights, mask)
-    projected = [linear(x, kernel) for x, kernel in zip(xs, weights.kernels, strict=True)]
-    hidden = jnp.stack(projected, axis=-2)
-    hidden = activation(hidden + weights.biases.astype(hidden.dtype))
-    return jnp.sum(gates * hidden, axis=-2).astype(xs[0].dtype)
+    logits = _logits(xs, weights, mask)
+    hidden = [
+        _affine(x, kernel, bias)
+        for x, kernel, bias in zip(xs, weights.kernels, weights.biases, strict=True)
+    ]
+    # All that lies between two products is made anew for the gradient: it takes less time than
+    # to write it down and read it.
+    blend = jax.checkpoint(functools.partial(_blend, activation))
+    return blend(logits, hidden, mask).astype(xs[0].dtype)
 
 
 def gated_weights(
@@ -167,15 +171,62 @@ def gated_weights(
       [1. 0.]
     """
     xs, mask = clean_inputs("gated_weights", xs, present)
-    return jnp.mean(_gates(xs, weights, mask), axis=-1)
+    gates = _softmax(_logits(xs, weights, mask), mask)
+    return jnp.stack([jnp.mean(gate, axis=-1) for gate in gates], axis=-1)
 
 
-def _gates(
+def _logits(
     xs: Sequence[Array], weights: GatedWeights, mask: Bool[Array, "*batch m"]
-) -> Float[Array, "*batch m dim"]:
-    """Returns the gates of every unit, from clean inputs."""
+) -> list[Float[Array, "*batch dim"]]:
+    """Returns what the gates of every modality are made of, from clean inputs."""
     check_kernels("gated", xs, weights.kernels)
     joint = jnp.concatenate([*xs, mask.astype(xs[0].dtype)], axis=-1)
-    logits = linear(joint, weights.gate_kernel.reshape(joint.shape[-1], -1))
-    logits = logits.reshape(*mask.shape, -1) + weights.gate_bias.astype(logits.dtype)
-    return numerics.masked_softmax(logits, mask[..., None], axis=-2)
+    # One product per modality: slices of a single one would be copies, and so would their slopes.
+    return [_affine(joint, weights.gate_kernel[:, m], weights.gate_bias[m]) for m in range(len(xs))]
+
+
+def _affine(
+    x: Float[Array, "*batch d"], kernel: Float[Array, "d dim"], bias: Float[Array, "dim"]
+) -> Float[Array, "*batch dim"]:
+    mapped = linear(x, kernel)
+    return mapped + bias.astype(mapped.dtype)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _blend(
+    activation: Callable[[Array], Array],
+    logits: list[Float[Array, "*batch dim"]],
+    hidden: list[Float[Array, "*batch dim"]],
+    mask: Bool[Array, "*batch m"],
+) -> Float[Array, "*batch dim"]:
+    """Returns z = Σᵢ gᵢ ⊙ activation(hᵢ)."""
+    gates, shown = _softmax(logits, mask), map(activation, hidden)
+    return functools.reduce(jnp.add, map(jnp.multiply, gates, shown))
+
+
+@_blend.defjvp
+def _blend_jvp(activation: Callable[[Array], Array], primals: Any, tangents: Any) -> Any:
+    """dz = Σᵢ gᵢ ⊙ ((activation(hᵢ) − z) ⊙ daᵢ + activation′(hᵢ) ⊙ dhᵢ): few passes over memory."""
+    logits, hidden, mask = primals
+    d_logits, d_hidden, _ = tangents
+    z = _blend(activation, *primals)
+
+    def term(gate: Array, d_logit: Array, h: Array, dh: Array) -> Array:
+        shown, d_shown = jax.jvp(activation, (h,), (dh,))
+        return gate * (shown - z) * d_logit + gate * d_shown
+
+    gates = _softmax(logits, mask)
+    return z, functools.reduce(jnp.add, map(term, gates, d_logits, hidden, d_hidden))
+
+
+def _softmax(
+    logits: list[Float[Array, "*batch dim"]], mask: Bool[Array, "*batch m"]
+) -> list[Float[Array, "*batch dim"]]:
+    """`numerics.masked_softmax` over the modalities, without a stack of them."""
+    kept = [jnp.where(mask[..., m, None], logit, -jnp.inf) for m, logit in enumerate(logits)]
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, kept))
+    largest = jnp.where(jnp.isfinite(largest), largest, 0)
+    exponentials = [jnp.exp(logit - largest) for logit in kept]
+    total = functools.reduce(jnp.add, exponentials)
+    inverse = 1 / jnp.where(total > 0, total, 1)
+    return [exponential * inverse for exponential in exponentials]

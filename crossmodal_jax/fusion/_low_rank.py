@@ -138,8 +138,8 @@ def low_rank(
     factors = []
     for x, kernel, offset in zip(xs, weights.kernels, weights.offsets, strict=True):
         mapped = linear(x, kernel.reshape(kernel.shape[0], -1))
-        mapped = mapped.reshape(*x.shape[:-1], *offset.shape)
-        factors.append(mapped + offset.astype(mapped.dtype))
+        factors.append(mapped + offset.reshape(-1).astype(mapped.dtype))
     product = functools.reduce(jnp.multiply, factors)
+    product = product.reshape(*product.shape[:-1], *weights.offsets.shape[1:])
     z = jnp.sum(weights.mixture.astype(product.dtype)[:, None] * product, axis=-2)
     return (z + weights.bias.astype(z.dtype)).astype(xs[0].dtype)

@@ -1,7 +1,6 @@
 """Multiplicative interaction: what one modality says depends, linearly, on another."""
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -154,7 +153,7 @@ def multiplicative_interaction(
     result is b.
 
     Cost: in the matrix form dim · (Σ_{i<j} dᵢ dⱼ + Σ dᵢ + 1) weights and twice as many FLOPs per
-    sample. Of temporaries there are those of one chunk of rows, about 32 MiB each and made anew for
+    sample. Of temporaries there are those of one chunk of rows, about 16 MiB each and made anew for
     the gradient, whatever the batch. Under `jax.vmap` a mapped sample is a
     batch of its own: give large batches as axes of `xs` instead. The vector form has
     dim · (Σ dᵢ + d₁ + 2) weights, the scalar form dim · (Σ dᵢ + 1) + d₁ + 1, and both about twice
@@ -200,8 +199,8 @@ def multiplicative_interaction(
     if isinstance(weights, VectorInteractionWeights):
         return _scaled(weights, xs, mask)
     # A row of the widest product, or of the linear terms where there is one modality.
-    size = sum(math.prod(kernel.shape[1:]) for kernel in weights.interactions)
-    return stream(_pair_products, weights, xs, mask, max(size, len(weights.bias)))
+    sizes = [kernel.size // max(kernel.shape[::2]) for kernel in weights.interactions]
+    return stream(_pair_products, weights, xs, mask, max(*sizes, len(weights.bias)))
 
 
 def _scaled(

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
 from crossmodal_jax._typing import PyTree
+from crossmodal_jax.fusion._factors import outer
 from crossmodal_jax.fusion._inputs import linear
 
-# What one chunk of rows makes takes 16 to 32 MiB: enough rows for fast products, while the few
-# copies that a gradient needs stay far below 256 MiB.
-_CHUNK_BYTES = 2**25
+# What one chunk of rows makes takes 8 to 16 MiB: enough rows for fast products, while the few
+# copies that a gradient needs stay in the cache of a processor and far below 256 MiB.
+_CHUNK_BYTES = 2**24
 
 Rows = Callable[[PyTree, tuple[Array, ...], Array], Array]
 
@@ -55,9 +56,34 @@ def bilinear_form(
 ) -> Float[Array, "*batch dim"]:
     """Returns Σₐᵦ xₐ yᵦ K[a, b, :], accumulated in float32 at least.
 
-    One product x·K makes q · dim numbers a row, and their sum weighted by y is the result. The
-    p · q products xₐ yᵦ are never made.
+    By way of the p · q products xₐ yᵦ of a row, or of the q · dim numbers x·K, the fewer of them.
     """
+    size, _, dim = kernel.shape
+    if size <= dim:
+        return linear(outer((x, y)), kernel.reshape(-1, dim))
+    # Twice as many numbers at most, in exchange for one product less.
+    return _halves(x, y, kernel) if size <= 2 * dim else _by_halves(x, y, kernel)
+
+
+@jax.custom_jvp
+def _halves(
+    x: Float[Array, "*batch p"], y: Float[Array, "*batch q"], kernel: Float[Array, "p q dim"]
+) -> Float[Array, "*batch dim"]:
+    """Returns the bilinear form by way of x·K."""
+    return _by_halves(x, y, kernel)
+
+
+@_halves.defjvp
+def _halves_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    """The slopes of x and y come from one product, for which x·K is not made anew."""
+    x, y, kernel = primals
+    dx, dy, d_kernel = tangents
+    d_outer = outer((dx, y)) + outer((x, dy))
+    tangent = linear(d_outer, kernel.reshape(-1, kernel.shape[2]))
+    return _by_halves(*primals), tangent + _by_halves(x, y, d_kernel)
+
+
+def _by_halves(x: Array, y: Array, kernel: Array) -> Array:
     partial = linear(x, kernel.reshape(kernel.shape[0], -1))
     partial = partial.reshape(*partial.shape[:-1], *kernel.shape[1:])
     return jnp.sum(y[..., None].astype(partial.dtype) * partial, axis=-2)

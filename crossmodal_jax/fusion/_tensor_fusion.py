@@ -1,6 +1,5 @@
 """Tensor fusion: one weight for every product of entries of different modalities."""
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.fusion._factors import outer
 from crossmodal_jax.fusion._inputs import check_dims, check_inputs, clean_inputs, zero_all_absent
 from crossmodal_jax.fusion._stream import bilinear_form, stream
 
@@ -66,7 +66,7 @@ def init_tensor_fusion(key: Array, dims: Sequence[int], dim: int) -> TensorFusio
             "to fewer features first, or take low_rank, which never makes the kernel."
         )
     num = len(dims)
-    scale = _outer([jnp.full(d, (2 / num / d) ** 0.5, jnp.float32) for d in dims])
+    scale = outer(_with_ones([jnp.full(d, (2 / num / d) ** 0.5, jnp.float32) for d in dims]))
     scale = scale * (num / (num + 2)) ** (num / 2)
     kernel = jax.random.normal(key, (products, dim), jnp.float32) * scale[:, None]
     return TensorFusionWeights(kernel, jnp.zeros(dim, jnp.float32))
@@ -89,7 +89,7 @@ def tensor_fusion(
     plus b.
 
     Cost: Π (dᵢ + 1) · dim + dim weights and 2 · Π (dᵢ + 1) · dim FLOPs per sample. Of temporaries
-    there are those of one chunk of rows, about 32 MiB each and made anew for the gradient,
+    there are those of one chunk of rows, about 16 MiB each and made anew for the gradient,
     whatever the batch. Under `jax.vmap` a mapped sample is a batch of its own: give
     large batches as axes of `xs` instead.
 
@@ -145,9 +145,9 @@ def tensor_fusion(
     def fuse(
         weights: TensorFusionWeights, xs: tuple[Array, ...], mask: Bool[Array, "*batch m"]
     ) -> Array:
-        xs = (*zero_all_absent(xs, mask), xs[0][..., :0])
+        factors = _with_ones((*zero_all_absent(xs, mask), xs[0][..., :0]))
         kernel = weights.kernel.reshape(*halves[cut], dim)
-        z = bilinear_form(_outer(xs[: cut + 1]), _outer(xs[cut + 1 :]), kernel)
+        z = bilinear_form(outer(factors[: cut + 1]), outer(factors[cut + 1 :]), kernel)
         return (z + weights.bias.astype(z.dtype)).astype(xs[0].dtype)
 
     return stream(fuse, weights, xs, mask, costs[cut])
@@ -197,14 +197,10 @@ def outer_product(
       <https://arxiv.org/abs/1707.07250>`_, 2017.
     """
     xs, _ = clean_inputs("outer_product", xs, present)
-    return _outer(xs)
+    return outer(_with_ones(xs))
 
 
-def _outer(xs: Sequence[Float[Array, "..."]]) -> Float[Array, "*batch products"]:
-    """Returns vec(⊗ [1; xᵢ]), from clean inputs."""
-
-    def product(z: Array, factor: Array) -> Array:
-        return (z[..., :, None] * factor[..., None, :]).reshape(*z.shape[:-1], -1)
-
+def _with_ones(xs: Sequence[Float[Array, "..."]]) -> list[Float[Array, "..."]]:
+    """Returns the [1; xᵢ], from clean inputs."""
     last = [(0, 0)] * (xs[0].ndim - 1) + [(1, 0)]
-    return functools.reduce(product, [jnp.pad(x, last, constant_values=1) for x in xs])
+    return [jnp.pad(x, last, constant_values=1) for x in xs]

@@ -11,6 +11,7 @@ from crossmodal_jax import numerics
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.fusion._factors import (
     ones_where_absent,
+    outer,
     product_over_present,
     random_kernel,
 )
@@ -153,22 +154,14 @@ def tucker(
     # The core is as large as all its axes; with some of them contracted before the product and
     # the others after it, no more than about the root of that is in memory for a sample.
     split = (len(factors) + 2) // 2
-    outer = _outer(factors[:split])
-    hidden = linear(outer.astype(xs[0].dtype), weights.core.reshape(outer.shape[-1], -1))
+    products = outer(factors[:split])
+    hidden = linear(products.astype(xs[0].dtype), weights.core.reshape(products.shape[-1], -1))
     if factors[split:]:
-        outer = _outer(factors[split:])
-        slices = hidden.reshape(*mask.shape[:-1], outer.shape[-1], -1)
-        hidden = jnp.sum(outer[..., :, None] * slices, axis=-2)
+        products = outer(factors[split:])
+        slices = hidden.reshape(*mask.shape[:-1], products.shape[-1], -1)
+        hidden = jnp.sum(products[..., :, None] * slices, axis=-2)
     z = linear(hidden.astype(xs[0].dtype), weights.out_kernel).astype(xs[0].dtype)
     return numerics.zero_absent(z, jnp.any(mask, axis=-1))
-
-
-def _outer(factors: Sequence[Float[Array, "*batch _"]]) -> Float[Array, "*batch _"]:
-    """Returns all products of an entry of each factor, the last factor running fastest."""
-    product, *others = factors
-    for factor in others:
-        product = (product[..., :, None] * factor[..., None, :]).reshape(*factor.shape[:-1], -1)
-    return product
 
 
 def init_mutan(

@@ -1,6 +1,5 @@
 """View correlation discovery: a network over all combinations of the modalities' decisions."""
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.fusion._factors import outer
 from crossmodal_jax.fusion._inputs import check_dims, check_positive, clean_inputs, linear
 
 # Cells of the tensor of class probabilities beyond which the network is refused.
@@ -141,13 +141,8 @@ def vcdn(
     # The softmax of an absent modality, whose scores are zeros, is uniform.
     wide = np.promote_types(dtype, np.float32)
     decisions = [jax.nn.softmax(x.astype(wide), axis=-1) for x in xs]
-    cells = functools.reduce(_outer, decisions).astype(dtype)
+    cells = outer(decisions).astype(dtype)
     hidden = linear(cells, weights.hidden_kernel)
     hidden = jax.nn.leaky_relu(hidden + weights.hidden_bias.astype(wide), _SLOPE)
     logits = linear(hidden.astype(dtype), weights.kernel)
     return (logits + weights.bias.astype(wide)).astype(dtype)
-
-
-def _outer(x: Float[Array, "*batch j"], y: Float[Array, "*batch k"]) -> Float[Array, "*batch jk"]:
-    """Returns the outer product of each sample as one axis, that of `y` fastest."""
-    return (x[..., :, None] * y[..., None, :]).reshape(*x.shape[:-1], -1)

@@ -81,7 +81,7 @@ def test_a_full_disk_is_one_line_and_exit_2(tmp_path, load, monkeypatch, capsys)
 
     monkeypatch.setattr(reporting, "write_atomic", full)
     monkeypatch.setattr(
-        load("suite"), "run", lambda *_, **__: (load("ceilings").Ceilings({}, {}), [])
+        load("suite"), "run", lambda *_, **__: (load("ceilings").Ceilings({}, {}, {}), [])
     )
     path = tmp_path / "result.json"
     assert load("__main__").main([*TINY, "--output", str(path)]) == 2
@@ -130,19 +130,21 @@ def test_floor_is_the_larger_of_work_and_traffic(load):
             ("bfloat16", 8, 8, 8): 400.0,
         },
         memory={(1, 1000): 10.0, (1, 10): 40.0, (3, 1000): 20.0},
+        fft={64: 5.0},
     )
     assert ceilings.floor_s("float32", flops=200.0, num_bytes=1.0) == 2.0  # the fastest product
     assert ceilings.floor_s("bfloat16", flops=200.0, num_bytes=1.0) == 0.5
     assert ceilings.floor_s("float32", flops=0.0, num_bytes=10.0) == 0.25  # from a cache
     assert ceilings.floor_s("float32", flops=0.0, num_bytes=100.0) == 5.0  # too large for it
     assert ceilings.floor_s("float32", flops=0.0, num_bytes=1e6) == 5e4
+    assert ceilings.floor_s("float32", flops=200.0, num_bytes=1.0, ffts=(10, 64)) == 4.0  # a sum
 
 
 def test_a_time_below_the_floor_is_flagged(load):
     suite, timing = load("suite"), load("timing")
     case = suite.select(quick=True, only="clip_loss/float32")[0]
     program = timing.Program(lambda: None, 1.0, None)
-    ceilings = load("ceilings").Ceilings({("float32", 1, 1, 1): case.flops}, {(1, 1): 1e30})
+    ceilings = load("ceilings").Ceilings({("float32", 1, 1, 1): case.flops}, {(1, 1): 1e30}, {})
     for seconds, flagged in ((0.5, True), (2.0, False)):
         row = suite._row(case, program, (8, math.nan), timing.Timing(*[seconds] * 3), ceilings)
         assert row["above_ceiling"] is flagged

@@ -188,3 +188,15 @@ def test_bad_options_are_refused(no_jaxtyping):
         ValueError, match=r"^compact_bilinear_pooling: `implementation` must be one"
     ):
         fusion.compact_bilinear_pooling(xs, dim=4, implementation="dft")
+
+
+@pytest.mark.parametrize(("width", "dim"), [(5, 64), (40, 32), (9, 1)])  # some places twice
+def test_slopes_of_a_sketch_are_its_matrix(width, dim, x64):
+    sketch = functools.partial(fusion.count_sketch, dim=dim, seed=3)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, width)))
+    # Row j of the matrix is the sketch of unit vector j: one entry, 1 or −1.
+    matrix = sketch(jnp.eye(width))
+    np.testing.assert_array_equal(np.abs(matrix).sum(axis=1), np.ones(width))
+    np.testing.assert_allclose(sketch(x), x @ matrix, rtol=0, atol=1e-12)
+    for jacobian in (jax.jacfwd(sketch)(x[0]), jax.jacrev(sketch)(x[0])):
+        np.testing.assert_array_equal(jacobian, matrix.T)

@@ -55,3 +55,37 @@ def test_every_modality_starts_with_an_equal_share():
     xs = [jax.random.normal(jax.random.key(m), (256, 8)) for m in range(3)]
     shares = fusion.gated_weights(xs, weights).mean(axis=0)
     np.testing.assert_allclose(shares, 1 / 3, atol=0.03)  # the random gate kernel moves it
+
+
+def test_slopes_are_those_of_the_formula_with_a_softmax_over_a_stack(x64):
+    rng = np.random.default_rng(2)
+    xs = [jnp.asarray(rng.normal(size=(8, d))) for d in (3, 4, 5)]
+    present = jnp.asarray([[p & 1, p & 2, p & 4] for p in range(8)], bool)
+    weights = jax.tree.map(
+        lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)),
+        fusion.init_gated(jax.random.key(0), (3, 4, 5), 6),
+    )
+
+    def plain(xs, weights):
+        xs = [jnp.where(present[:, [m]], x, 0) for m, x in enumerate(xs)]
+        joint = jnp.concatenate([*xs, present], axis=1)
+        logits = jnp.einsum("nj,jmd->nmd", joint, weights.gate_kernel) + weights.gate_bias
+        odds = jnp.exp(logits) * present[..., None]
+        gates = odds / (odds.sum(axis=1, keepdims=True) + ~present.any(axis=1)[:, None, None])
+        hidden = [x @ kernel for x, kernel in zip(xs, weights.kernels, strict=True)]
+        return jnp.sum(gates * jnp.sin(jnp.stack(hidden, axis=1) + weights.biases), axis=1)
+
+    def ours(xs, weights):
+        return fusion.gated(xs, weights, present=present, activation=jnp.sin)
+
+    def slopes(function):
+        loss = lambda xs, weights: jnp.sum(jnp.square(function(xs, weights) + 1))
+        first = jax.grad(loss, (0, 1))
+        # Forward over reverse, along the arguments themselves.
+        return first(xs, weights), jax.jvp(first, (xs, weights), (xs, weights))[1]
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10),
+        slopes(ours),
+        slopes(plain),
+    )

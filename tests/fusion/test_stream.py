@@ -61,6 +61,28 @@ def test_chunks_change_nothing(name, batch, x64, monkeypatch):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-12)
 
 
+# Widths for which the products come first, for which they come in the slopes, and never.
+@pytest.mark.parametrize("shape", [(3, 4, 5), (7, 2, 5), (11, 2, 5)])
+def test_bilinear_form_and_its_slopes(shape, x64):
+    rng = np.random.default_rng(0)
+    x, y, kernel, g = (
+        jnp.asarray(rng.normal(size=s)) for s in ((6, shape[0]), (6, shape[1]), shape, (6, 5))
+    )
+    z, pull = jax.vjp(_stream.bilinear_form, x, y, kernel)
+    einsum = functools.partial(np.einsum, optimize=False)
+    close = functools.partial(np.testing.assert_allclose, rtol=0, atol=1e-12)
+    close(z, einsum("na,nb,abd->nd", x, y, kernel))
+    dx, dy, d_kernel = pull(g)
+    close(dx, einsum("nd,nb,abd->na", g, y, kernel))
+    close(dy, einsum("nd,na,abd->nb", g, x, kernel))
+    close(d_kernel, einsum("na,nb,nd->abd", x, y, g))
+    # It is linear in each argument: the slope along all three is a sum, and so is that of it.
+    both = lambda t: _stream.bilinear_form(x + t * x, y + t * y, kernel + t * kernel)
+    slope = lambda t: jax.jvp(both, (t,), (1.0,))[1]
+    close(slope(0.0), 3 * z)
+    close(jax.jvp(slope, (0.0,), (1.0,))[1], 6 * z)
+
+
 @pytest.mark.parametrize(
     "name", ["compact_bilinear", "multiplicative_interaction", "tensor_fusion"]
 )
