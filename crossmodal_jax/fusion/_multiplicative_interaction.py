@@ -200,7 +200,7 @@ def multiplicative_interaction(
         return _scaled(weights, xs, mask)
     # A row of the widest product, or of the linear terms where there is one modality.
     sizes = [kernel.size // max(kernel.shape[::2]) for kernel in weights.interactions]
-    return stream(_pair_products, weights, xs, mask, max(*sizes, len(weights.bias)))
+    return stream(_pair_products, weights, xs, mask, max([*sizes, len(weights.bias)]))
 
 
 def _scaled(
