@@ -37,7 +37,7 @@ def page(_app, docname, source):
 def _kind(kind: str, title: str) -> str:
     names = [name for name, operator in fusion.OPERATORS.items() if operator.kind == kind]
     rows = [
-        f"| [{name}](#{name.replace('_', '-')}) | {_markdown(parts(name)['first'])} "
+        f"| [{name}](#{name.replace('_', '-')}) | {markdown(parts(name)['first'])} "
         f"| {_num_weights(name)} |"
         for name in names
     ]
@@ -46,7 +46,7 @@ def _kind(kind: str, title: str) -> str:
 
 
 def _section(name: str) -> str:
-    found = {part: _markdown(text.strip()) for part, text in parts(name).items()}
+    found = {part: markdown(text.strip()) for part, text in parts(name).items()}
     body = [found["first"], found["formula"]]
     body += [f"**{part}** {found[part]}" for part in PARTS]
     link = f"{{py:func}}`Arguments, errors, example and source <crossmodal_jax.fusion.{name}>`"
@@ -61,7 +61,7 @@ def _num_weights(name: str) -> str:
     return f"{count:,}" if count else "none"
 
 
-def _markdown(text: str) -> str:
+def markdown(text: str) -> str:
     """Turns the plain text of a docstring into Markdown: shapes as code, no stray markup."""
     pieces = _CODE.split(text)
     for i in range(0, len(pieces), 2):

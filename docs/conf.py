@@ -11,6 +11,7 @@ import crossmodal_jax
 
 sys.path.insert(0, str(Path(__file__).parent))
 import _operators
+import _transforms
 
 project = "crossmodal_jax"
 author = "The crossmodal_jax authors"
@@ -110,3 +111,4 @@ def setup(app):
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
     app.connect("autodoc-process-signature", _process_signature)
     app.connect("source-read", _operators.page)
+    app.connect("source-read", _transforms.page)

@@ -319,7 +319,7 @@ def compare(title, splits, names, console):
     # Vectors of another kind than x are found, not reproduced.
     goal = SEARCHES.get(title, R_SQUARED)
     names = [*names, LATE] if splits[0].alone else names
-    table = Table(title=title, box=box.SIMPLE_HEAD)
+    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in ("", "R²", "R@1", "R@10", "cycle", "first", "s"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     results = {}

@@ -7,12 +7,14 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Most of the time goes into compiling small programs; they need not be fast.
-_FLAGS = ["--xla_backend_optimization_level=0"]
-# Takes a third of the time away; later versions have no such choice and end at an unknown flag.
-if importlib.metadata.version("jaxlib").startswith("0.10."):
-    _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
+# Most of the time goes into compiling small programs; they need not be fast. The second flag takes
+# a third of it away; later versions have no such choice and end at an unknown flag.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0"
+    + " --xla_cpu_use_fusion_emitters=false"
+    * importlib.metadata.version("jaxlib").startswith("0.10."),
+)
 
 import jaxtyping
 import pytest

@@ -1,9 +1,11 @@
 """Contrastive losses: what belongs together scores above what does not."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax import numerics
+from crossmodal_jax import kernels, numerics
 from crossmodal_jax._checks import check_pairs, check_where
 from crossmodal_jax._typing import ArrayLike
 
@@ -15,6 +17,8 @@ def clip_loss(
     logit_scale: Float[ArrayLike, ""] | float = 1.0,
     where: Bool[ArrayLike, "n"] | None = None,
     positives: Bool[ArrayLike, "n n"] | None = None,
+    precision: str | jnp.dtype | None = None,
+    implementation: str | Sequence[str] | None = None,
 ) -> Float[Array, "n"]:
     """Symmetric softmax contrastive loss (InfoNCE), one value per pair.
 
@@ -32,7 +36,10 @@ def clip_loss(
       logit_scale: The scale s (not its logarithm); may be traced.
       where: Pairs to keep, shape [n]. A dropped pair is no anchor *and* no negative.
       positives: True where `x[i]` and `y[j]` match, shape [n, n]; None for the diagonal. Used as
-        given: the diagonal matches only where it is True.
+        given: the diagonal matches only where it is True. All [n, n] logits are in memory then.
+      precision: As for `kernels.log_sums`; for the diagonal only.
+      implementation: As for `kernels.log_sums`, `"streamed"` needs memory linear in n, for the
+        gradient too; for the diagonal only.
 
     Returns:
       Loss per pair, shape [n], float32 or float64; 0 where dropped.
@@ -60,16 +67,26 @@ def clip_loss(
             f"x.shape={x.shape} and y.shape={y.shape}; project both to one width."
         )
     keep = check_where("clip_loss", where, x.shape[:1])
+    if positives is None:
+        sums = kernels.log_sums(
+            x,
+            y,
+            scale=logit_scale,
+            where=keep,
+            where_y=keep,
+            precision=precision,
+            implementation=implementation,
+        )
+        return (sums.rows + sums.columns) / 2 - sums.matches
+    positives = _check_positives(positives, x.shape[0])
     pairs = keep[:, None] & keep[None, :]
-    matches = pairs & _check_positives(positives, x.shape[0])
+    matches = pairs & positives
     logits = numerics.dot_scores(numerics.zero_absent(x, keep), numerics.zero_absent(y, keep))
     logits = logits * jnp.asarray(logit_scale, logits.dtype)
     return (_direction(logits, pairs, matches, 1) + _direction(logits, pairs, matches, 0)) / 2
 
 
-def _check_positives(positives: ArrayLike | None, num: int) -> Bool[Array, "n n"]:
-    if positives is None:
-        return jnp.eye(num, dtype=bool)
+def _check_positives(positives: ArrayLike, num: int) -> Bool[Array, "n n"]:
     positives = jnp.asarray(positives)
     if positives.shape != (num, num) or positives.dtype != jnp.bool_:
         raise ValueError(

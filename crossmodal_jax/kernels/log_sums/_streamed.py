@@ -1,0 +1,171 @@
+"""The log-sums in slabs of rows: the logits never exist as a whole, nor does their gradient.
+
+A slab of rows is compared with all columns. By Cauchy and Schwarz no logit exceeds
+c = |s| max‖xᵢ‖ max‖yⱼ‖ in size, so that while c is small exp(z − c) is a normal number, and its
+sums over rows and columns are those that are wanted: one exponential for both. Beyond that, maxima
+are subtracted: those of a row, which a slab holds whole, and running ones for the columns.
+
+In the backward pass a slab is made again, with the slope Gᵢⱼ = aᵢ exp(zᵢⱼ − rᵢ) +
+bⱼ exp(zᵢⱼ − cⱼ) of its logits, for the cotangents a and b of the log-sums r and c, and that of
+the match in its place. Then dX = s G Y and dY = s Gᵀ X are all that is needed: the slope of s is
+Σᵢ ⟨xᵢ, (G Y)ᵢ⟩.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from crossmodal_jax.kernels.log_sums import _tiles
+from crossmodal_jax.kernels.log_sums._xla import LogSums, Sides
+from crossmodal_jax.numerics import safe_norm
+
+_BLOCK = 256
+# exp(−2c) is the smallest number that a slab may hold; it has to be far from the smallest float32.
+_LARGEST_SHIFT = 40.0
+
+
+class _Slab(NamedTuple):
+    """What belongs to some rows of x; all of them, in slabs, have a leading axis more."""
+
+    x: Float[Array, "*k block d"]
+    keep: Bool[Array, "*k block"]
+    match: Int[Array, "*k block"]
+
+
+class _Tiles(NamedTuple):
+    """The sides in slabs, in the dtype of the products, and a bound of the logits."""
+
+    slabs: _Slab
+    y: Float[Array, "m d"]
+    keep_y: Bool[Array, "m"]
+    scale: Float[Array, ""]
+    shift: Float[Array, ""]
+
+    def logits(self, slab: _Slab) -> Float[Array, "block m"]:
+        """Logits of a slab, −inf where either side is dropped."""
+        z = self.scale * _tiles.product(slab.x, self.y)
+        return jnp.where(slab.keep[:, None] & self.keep_y, z, -jnp.inf)
+
+
+def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _BLOCK) -> LogSums:
+    """The same in O((n + m) d + block · m) memory, gradient included."""
+    return _log_sums(max(1, min(block, sides.x.shape[0])), precision, sides)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _log_sums(block: int, precision: jnp.dtype, sides: Sides) -> LogSums:
+    tiles = _tiles_of(sides, block, precision)
+    rows, columns = jax.lax.cond(
+        tiles.shift <= _LARGEST_SHIFT, _sums_by_bound, _sums_by_maxima, tiles
+    )
+    num = sides.x.shape[0]
+    x, y = (_wide(z.astype(precision)) for z in (sides.x, sides.y))
+    own = sides.scale * jnp.sum(x * y[sides.match], axis=1)
+    return sides.kept(LogSums(rows.reshape(-1)[:num], columns, own))
+
+
+def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[LogSums, Any]:
+    sums: Any = _log_sums(block, precision, sides)
+    return sums, (sides, sums)
+
+
+def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LogSums) -> Any:
+    sides, sums = saved
+    tiles = _tiles_of(sides, block, precision)
+    slopes = sides.kept(slopes)
+    per_row = [_in_slabs(v, block) for v in (slopes.rows, sums.rows, slopes.matches)]
+
+    def by_bound(z: Array, slope: Array, row: Array) -> Array:
+        of_row = slope * jnp.exp(tiles.shift - row)
+        of_columns = slopes.columns * jnp.exp(tiles.shift - sums.columns)
+        return jnp.exp(z - tiles.shift) * (of_row[:, None] + of_columns)
+
+    def by_maxima(z: Array, slope: Array, row: Array) -> Array:
+        of_rows = slope[:, None] * jnp.exp(z - row[:, None])
+        return of_rows + slopes.columns * jnp.exp(z - sums.columns)
+
+    def pull(slope_of: Callable[..., Array]) -> tuple[Array, Array]:
+        def step(dy: Array, part: Any) -> tuple[Array, Array]:
+            slab, slope, row, own_slope = part
+            g = slope_of(tiles.logits(slab), slope, row)
+            # In float32: a slope of nearly −1 plus a share of nearly 1 is lost in bfloat16.
+            own = jnp.arange(g.shape[1]) == slab.match[:, None]
+            g = (g + jnp.where(own, own_slope[:, None], 0)).astype(precision)
+            return dy + _tiles.combine(slab.x.T, g), _tiles.combine(g, tiles.y)
+
+        start = jnp.zeros(sides.y.shape[::-1], sides.scale.dtype)
+        dy, dx = jax.lax.scan(step, start, (tiles.slabs, *per_row))
+        return dx.reshape(-1, dx.shape[-1])[: sides.x.shape[0]], dy.T
+
+    small = tiles.shift <= _LARGEST_SHIFT
+    dx, dy = jax.lax.cond(small, lambda: pull(by_bound), lambda: pull(by_maxima))
+    d_scale = jnp.sum(_wide(sides.x.astype(precision)) * dx)
+    dx, dy = (sides.scale * dx).astype(sides.x.dtype), (sides.scale * dy).astype(sides.y.dtype)
+    none: Any = [np.zeros(v.shape, jax.dtypes.float0) for v in sides[3:]]
+    return (Sides(dx, dy, d_scale, *none),)
+
+
+_log_sums.defvjp(_forward, _backward)
+
+
+def _sums_by_bound(tiles: _Tiles) -> tuple[Array, Array]:
+    def step(total: Array, slab: _Slab) -> tuple[Array, Array]:
+        exponentials = jnp.exp(tiles.logits(slab) - tiles.shift)
+        return total + jnp.sum(exponentials, axis=0), jnp.sum(exponentials, axis=1)
+
+    columns, rows = jax.lax.scan(
+        step, jnp.zeros_like(tiles.y[:, 0], tiles.scale.dtype), tiles.slabs
+    )
+    return tiles.shift + _log(rows), tiles.shift + _log(columns)
+
+
+def _sums_by_maxima(tiles: _Tiles) -> tuple[Array, Array]:
+    def step(state: tuple[Array, Array], slab: _Slab) -> tuple[tuple[Array, Array], Array]:
+        largest, total = state
+        z = tiles.logits(slab)
+        top = _finite(jnp.max(z, axis=1))
+        rows = top + _log(jnp.sum(jnp.exp(z - top[:, None]), axis=1))
+        new = jnp.maximum(largest, jnp.max(z, axis=0))
+        base = _finite(new)
+        total = total * jnp.exp(largest - base) + jnp.sum(jnp.exp(z - base), axis=0)
+        return (new, total), rows
+
+    zeros = jnp.zeros_like(tiles.y[:, 0], tiles.scale.dtype)
+    (largest, total), rows = jax.lax.scan(step, (zeros - jnp.inf, zeros), tiles.slabs)
+    return rows, _finite(largest) + _log(total)
+
+
+def _tiles_of(sides: Sides, block: int, precision: jnp.dtype) -> _Tiles:
+    rows = (sides.x.astype(precision), sides.keep_x, sides.match)
+    longest = [jnp.max(safe_norm(_wide(z), axis=1), initial=0) for z in (sides.x, sides.y)]
+    return _Tiles(
+        slabs=_Slab(*(_in_slabs(v, block) for v in rows)),
+        y=sides.y.astype(precision),
+        keep_y=sides.keep_y,
+        scale=sides.scale,
+        shift=(jnp.abs(sides.scale) * longest[0] * longest[1]).astype(sides.scale.dtype),
+    )
+
+
+def _in_slabs(rows: Array, block: int) -> Array:
+    """Rows in slabs of `block`, after the last one zeros, which are dropped rows."""
+    rows = jnp.pad(rows, [(0, -rows.shape[0] % block)] + [(0, 0)] * (rows.ndim - 1))
+    return rows.reshape(-1, block, *rows.shape[1:])
+
+
+def _finite(x: Array) -> Array:
+    return jnp.where(jnp.isneginf(x), 0, x)
+
+
+def _log(total: Array) -> Array:
+    """The logarithm; 0 of an empty sum, which nobody asks for."""
+    return jnp.log(jnp.where(total > 0, total, 1))
+
+
+def _wide(x: Array) -> Array:
+    return x.astype(np.promote_types(x.dtype, jnp.float32))
