@@ -155,6 +155,11 @@ def test_payload_of_dropped_rows_has_no_influence(scale, blocks):
     for payload in (np.nan, np.inf, 1e30):
         got = run(*filled(payload), np.float32(scale), masks, slopes)
         jax.tree.map(np.testing.assert_array_equal, got, expected)
+    # Nor have the slopes of what is dropped.
+    lost = ~masks[0], ~masks[1], ~(masks[0] & masks[1])
+    bad = LogSums(*(np.where(m, np.nan, v) for m, v in zip(lost, slopes, strict=True)))
+    got = run(*filled(0.0), np.float32(scale), masks, bad)
+    jax.tree.map(np.testing.assert_array_equal, got, expected)
     nothing = run(*filled(0.0), np.float32(scale), [np.zeros(40, bool)] * 2, slopes)
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(nothing))
 
