@@ -1,6 +1,6 @@
 """Losses, with gradients as in training."""
 
-import functools
+import itertools
 from typing import Any
 
 import numpy as np
@@ -14,41 +14,46 @@ LOGIT_SCALE = 30.0
 
 def cases(*, quick: bool) -> list[Case]:
     """The contrastive loss in two precisions, and the cross-entropy of a classifier."""
-    n, d = (1000, 512) if quick else (4000, 512)
+    n, d = (2000, 512) if quick else (8192, 512)
     rows, classes = (4096, 150) if quick else (32768, 1000)
     modes = (FORWARD, FORWARD_BACKWARD)
-    found = [_clip(dtype, n, d, mode) for dtype in ("float32", "bfloat16") for mode in modes]
+    ways = itertools.product(("float32", "bfloat16"), ("xla", "streamed"), modes)
+    found = [_clip(*way, n=n, d=d) for way in ways]
     return found + [_cross_entropy(rows, classes, mode) for mode in modes]
 
 
-def _clip(dtype: str, n: int, d: int, mode: str) -> Case:
+def _clip(dtype: str, implementation: str, mode: str, *, n: int, d: int) -> Case:
     backward = mode == FORWARD_BACKWARD
-    function = functools.partial(losses.clip_loss, logit_scale=LOGIT_SCALE)
-    reference = functools.partial(references.clip_loss, logit_scale=LOGIT_SCALE)
+
+    def function(x: Any, y: Any, scale: Any) -> Any:
+        return losses.clip_loss(x, y, logit_scale=scale, implementation=implementation)
 
     def make_inputs() -> tuple[Any, ...]:
         rng = np.random.default_rng(0)
         x, noise = rng.standard_normal((2, n, d), np.float32)
         x, y = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, x + 2 * noise))
-        # The mean over the pairs, as one trains on it.
-        return (np.full(n, 1 / n, np.float32), x, y) if backward else (x, y)
+        # The mean over the pairs, as one trains on it, with a learned scale.
+        inputs = x, y, np.float32(LOGIT_SCALE)
+        return (np.full(n, 1 / n, np.float32), *inputs) if backward else inputs
 
-    def both(cotangent: Any, x: Any, y: Any) -> Any:
+    def both(cotangent: Any, *inputs: Any) -> Any:
         # The loss is float32 whatever the embeddings are.
-        return with_gradient(function, 2)(cotangent.astype(np.float32), x, y)
+        return with_gradient(function, 3)(cotangent.astype(np.float32), *inputs)
 
+    # Two products have the gradients, and without the logits in memory they are made twice.
+    products = 1 if not backward else 3 if implementation == "xla" else 4
     return Case(
         suite="losses",
         op="clip_loss",
         spec=f"{dtype} n={n} d={d}",
-        implementation="xla",
+        implementation=implementation,
         mode=mode,
         function=both if backward else function,
         make_inputs=make_inputs,
-        reference=reference if backward else references.forward(reference),
+        reference=references.clip_loss if backward else references.forward(references.clip_loss),
         dtype=dtype,
-        flops=2.0 * n * n * d * (3 if backward else 1),
-        gemms=[(n, d, n), (n, n, d)],
+        flops=2.0 * n * n * d * products,
+        gemms=[(n, d, n), (n, n, d), (256, d, n)],
         rows=n,
     )
 

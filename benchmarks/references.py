@@ -30,14 +30,15 @@ def weighted_sum(cotangent, xs, weights, present):
     return output, (d_xs, type(weights)(kernels=d_kernels, logits=d_logits))
 
 
-def clip_loss(cotangent, x, y, *, logit_scale):
+def clip_loss(cotangent, x, y, scale):
     """Reference of `losses.clip_loss`."""
-    logits = logit_scale * (x @ y.T)
+    scores = x @ y.T
+    logits = scale * scores
     rows, columns = _softmax(logits), _softmax(logits.T).T
     loss = (_log_sum(logits) + _log_sum(logits.T)) / 2 - np.diag(logits)
     cotangent = np.broadcast_to(cotangent, loss.shape)
     d_logits = (cotangent[:, None] * rows + cotangent * columns) / 2 - np.diag(cotangent)
-    return loss, (logit_scale * (d_logits @ y), logit_scale * (d_logits.T @ x))
+    return loss, (scale * (d_logits @ y), scale * (d_logits.T @ x), np.sum(d_logits * scores))
 
 
 def softmax_cross_entropy(cotangent, logits, labels):

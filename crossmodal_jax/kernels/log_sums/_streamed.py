@@ -1,9 +1,9 @@
 """The log-sums in slabs of rows: the logits never exist as a whole, nor does their gradient.
 
 A slab of rows is compared with all columns. By Cauchy and Schwarz no logit exceeds
-c = |s| max‖xᵢ‖ max‖yⱼ‖ in size, so that while c is small exp(z − c) is a normal number, and its
-sums over rows and columns are those that are wanted: one exponential for both. Beyond that, maxima
-are subtracted: those of a row, which a slab holds whole, and running ones for the columns.
+|s| max‖xᵢ‖ max‖yⱼ‖ in size. While that is moderate, exp z and its sums over rows and columns are
+normal numbers: one exponential for both, and nothing is subtracted. Beyond that, maxima are: those
+of a row, which a slab holds whole, and running ones for the columns.
 
 In the backward pass a slab is made again, with the slope Gᵢⱼ = aᵢ exp(zᵢⱼ − rᵢ) +
 bⱼ exp(zᵢⱼ − cⱼ) of its logits, for the cotangents a and b of the log-sums r and c, and that of
@@ -25,8 +25,10 @@ from crossmodal_jax.kernels.log_sums._xla import LogSums, Sides
 from crossmodal_jax.numerics import safe_norm
 
 _BLOCK = 256
-# exp(−2c) is the smallest number that a slab may hold; it has to be far from the smallest float32.
-_LARGEST_SHIFT = 40.0
+# Numbers of a slab at most, of which a few exist at a time: 64 MiB each in float32.
+_SLAB = 2**24
+# exp of it times a million rows, and the inverse of that, are numbers in float32.
+_LARGEST = 60.0
 
 
 class _Slab(NamedTuple):
@@ -38,13 +40,13 @@ class _Slab(NamedTuple):
 
 
 class _Tiles(NamedTuple):
-    """The sides in slabs, in the dtype of the products, and a bound of the logits."""
+    """The sides in slabs, in the dtype of the products, and whether all logits are moderate."""
 
     slabs: _Slab
     y: Float[Array, "m d"]
     keep_y: Bool[Array, "m"]
     scale: Float[Array, ""]
-    shift: Float[Array, ""]
+    moderate: Bool[Array, ""]
 
     def logits(self, slab: _Slab) -> Float[Array, "block m"]:
         """Logits of a slab, −inf where either side is dropped."""
@@ -53,20 +55,17 @@ class _Tiles(NamedTuple):
 
 
 def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _BLOCK) -> LogSums:
-    """The same in O((n + m) d + block · m) memory, gradient included."""
-    return _log_sums(max(1, min(block, sides.x.shape[0])), precision, sides)
+    """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
+    rows = min(block, sides.x.shape[0], _SLAB // sides.y.shape[0])
+    return _log_sums(max(1, rows), precision, sides)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _log_sums(block: int, precision: jnp.dtype, sides: Sides) -> LogSums:
     tiles = _tiles_of(sides, block, precision)
-    rows, columns = jax.lax.cond(
-        tiles.shift <= _LARGEST_SHIFT, _sums_by_bound, _sums_by_maxima, tiles
-    )
-    num = sides.x.shape[0]
-    x, y = (_wide(z.astype(precision)) for z in (sides.x, sides.y))
-    own = sides.scale * jnp.sum(x * y[sides.match], axis=1)
-    return sides.kept(LogSums(rows.reshape(-1)[:num], columns, own))
+    columns, per_row = jax.lax.cond(tiles.moderate, _sums, _sums_by_maxima, tiles)
+    rows, matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
+    return sides.kept(LogSums(rows, columns, matches))
 
 
 def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[LogSums, Any]:
@@ -80,52 +79,57 @@ def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LogSums) -> 
     slopes = sides.kept(slopes)
     per_row = [_in_slabs(v, block) for v in (slopes.rows, sums.rows, slopes.matches)]
 
-    def by_bound(z: Array, slope: Array, row: Array) -> Array:
-        of_row = slope * jnp.exp(tiles.shift - row)
-        of_columns = slopes.columns * jnp.exp(tiles.shift - sums.columns)
-        return jnp.exp(z - tiles.shift) * (of_row[:, None] + of_columns)
+    def moderate(z: Array, slope: Array, row: Array) -> Array:
+        of_row, of_columns = slope * jnp.exp(-row), slopes.columns * jnp.exp(-sums.columns)
+        return jnp.exp(z) * (of_row[:, None] + of_columns)
 
-    def by_maxima(z: Array, slope: Array, row: Array) -> Array:
+    def large(z: Array, slope: Array, row: Array) -> Array:
         of_rows = slope[:, None] * jnp.exp(z - row[:, None])
         return of_rows + slopes.columns * jnp.exp(z - sums.columns)
 
-    def pull(slope_of: Callable[..., Array]) -> tuple[Array, Array]:
-        def step(dy: Array, part: Any) -> tuple[Array, Array]:
+    def pull(slope_of: Callable[..., Array]) -> tuple[Array, Array, Array]:
+        def step(state: tuple[Array, Array], part: Any) -> tuple[tuple[Array, Array], Array]:
+            dy, d_scale = state
             slab, slope, row, own_slope = part
             g = slope_of(tiles.logits(slab), slope, row)
             # In float32: a slope of nearly −1 plus a share of nearly 1 is lost in bfloat16.
             own = jnp.arange(g.shape[1]) == slab.match[:, None]
             g = (g + jnp.where(own, own_slope[:, None], 0)).astype(precision)
-            return dy + _tiles.combine(slab.x.T, g), _tiles.combine(g, tiles.y)
+            dx = _tiles.combine(g, tiles.y)
+            d_scale += jnp.sum(_wide(slab.x) * dx)
+            dx = (sides.scale * dx).astype(sides.x.dtype)
+            return (dy + _tiles.combine(slab.x.T, g), d_scale), dx
 
-        start = jnp.zeros(sides.y.shape[::-1], sides.scale.dtype)
-        dy, dx = jax.lax.scan(step, start, (tiles.slabs, *per_row))
-        return dx.reshape(-1, dx.shape[-1])[: sides.x.shape[0]], dy.T
+        start = jnp.zeros(sides.y.shape[::-1], sides.scale.dtype), jnp.zeros_like(sides.scale)
+        (dy, d_scale), dx = jax.lax.scan(step, start, (tiles.slabs, *per_row))
+        dx = dx.reshape(-1, dx.shape[-1])[: sides.x.shape[0]]
+        return dx, (sides.scale * dy).astype(sides.y.dtype).T, d_scale
 
-    small = tiles.shift <= _LARGEST_SHIFT
-    dx, dy = jax.lax.cond(small, lambda: pull(by_bound), lambda: pull(by_maxima))
-    d_scale = jnp.sum(_wide(sides.x.astype(precision)) * dx)
-    dx, dy = (sides.scale * dx).astype(sides.x.dtype), (sides.scale * dy).astype(sides.y.dtype)
+    slopes_of_sides = jax.lax.cond(tiles.moderate, lambda: pull(moderate), lambda: pull(large))
     none: Any = [np.zeros(v.shape, jax.dtypes.float0) for v in sides[3:]]
-    return (Sides(dx, dy, d_scale, *none),)
+    return (Sides(*slopes_of_sides, *none),)
 
 
 _log_sums.defvjp(_forward, _backward)
 
 
-def _sums_by_bound(tiles: _Tiles) -> tuple[Array, Array]:
-    def step(total: Array, slab: _Slab) -> tuple[Array, Array]:
-        exponentials = jnp.exp(tiles.logits(slab) - tiles.shift)
-        return total + jnp.sum(exponentials, axis=0), jnp.sum(exponentials, axis=1)
+def _sums(tiles: _Tiles) -> tuple[Array, tuple[Array, Array]]:
+    """Log-sums of the columns; those of the rows and the logits of the matches, in slabs."""
 
-    columns, rows = jax.lax.scan(
+    def step(total: Array, slab: _Slab) -> tuple[Array, tuple[Array, Array]]:
+        z = tiles.logits(slab)
+        exponentials = jnp.exp(z)
+        rows = _log(jnp.sum(exponentials, axis=1))
+        return total + jnp.sum(exponentials, axis=0), (rows, _matches(z, slab))
+
+    total, per_row = jax.lax.scan(
         step, jnp.zeros_like(tiles.y[:, 0], tiles.scale.dtype), tiles.slabs
     )
-    return tiles.shift + _log(rows), tiles.shift + _log(columns)
+    return _log(total), per_row
 
 
-def _sums_by_maxima(tiles: _Tiles) -> tuple[Array, Array]:
-    def step(state: tuple[Array, Array], slab: _Slab) -> tuple[tuple[Array, Array], Array]:
+def _sums_by_maxima(tiles: _Tiles) -> tuple[Array, tuple[Array, Array]]:
+    def step(state: tuple[Array, Array], slab: _Slab) -> tuple[Any, tuple[Array, Array]]:
         largest, total = state
         z = tiles.logits(slab)
         top = _finite(jnp.max(z, axis=1))
@@ -133,11 +137,16 @@ def _sums_by_maxima(tiles: _Tiles) -> tuple[Array, Array]:
         new = jnp.maximum(largest, jnp.max(z, axis=0))
         base = _finite(new)
         total = total * jnp.exp(largest - base) + jnp.sum(jnp.exp(z - base), axis=0)
-        return (new, total), rows
+        return (new, total), (rows, _matches(z, slab))
 
     zeros = jnp.zeros_like(tiles.y[:, 0], tiles.scale.dtype)
-    (largest, total), rows = jax.lax.scan(step, (zeros - jnp.inf, zeros), tiles.slabs)
-    return rows, _finite(largest) + _log(total)
+    (largest, total), per_row = jax.lax.scan(step, (zeros - jnp.inf, zeros), tiles.slabs)
+    return _finite(largest) + _log(total), per_row
+
+
+def _matches(z: Float[Array, "block m"], slab: _Slab) -> Float[Array, "block"]:
+    """The very numbers that the sums contain: what rounding did to them cancels in a loss."""
+    return jnp.take_along_axis(z, slab.match[:, None], axis=1)[:, 0]
 
 
 def _tiles_of(sides: Sides, block: int, precision: jnp.dtype) -> _Tiles:
@@ -148,7 +157,7 @@ def _tiles_of(sides: Sides, block: int, precision: jnp.dtype) -> _Tiles:
         y=sides.y.astype(precision),
         keep_y=sides.keep_y,
         scale=sides.scale,
-        shift=(jnp.abs(sides.scale) * longest[0] * longest[1]).astype(sides.scale.dtype),
+        moderate=jnp.abs(sides.scale) * longest[0] * longest[1] <= _LARGEST,
     )
 
 
