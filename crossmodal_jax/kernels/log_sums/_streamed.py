@@ -24,9 +24,9 @@ from crossmodal_jax.kernels.log_sums import _tiles
 from crossmodal_jax.kernels.log_sums._xla import LogSums, Sides
 from crossmodal_jax.numerics import safe_norm
 
-_BLOCK = 256
-# Numbers of a slab at most, of which a few exist at a time: 64 MiB each in float32.
-_SLAB = 2**24
+_BLOCK = 512
+# Of the logits of a slab, and of their slopes if those have a dtype of their own.
+_SLAB_BYTES = 2**24
 # exp of it times a million rows, and the inverse of that, are numbers in float32.
 _LARGEST = 60.0
 
@@ -56,8 +56,12 @@ class _Tiles(NamedTuple):
 
 def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _BLOCK) -> LogSums:
     """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
-    rows = min(block, sides.x.shape[0], _SLAB // sides.y.shape[0])
-    return _log_sums(max(1, rows), precision, sides)
+    num, width = sides.x.shape[0], sides.y.shape[0]
+    size = sides.scale.dtype.itemsize * (1 if precision == sides.scale.dtype else 2)
+    least = -(-num // max(1, min(block, _SLAB_BYTES // (size * width))))
+    # A few more slabs, if those are even: then nothing is padded, and no copy made.
+    num_slabs = next((k for k in range(least, 2 * least) if num % k == 0), least)
+    return _log_sums(-(-num // num_slabs), precision, sides)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
