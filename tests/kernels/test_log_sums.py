@@ -244,3 +244,13 @@ def test_bad_arguments_are_named(no_jaxtyping):
         log_sums(x, x, where_y=jnp.ones(2, bool))
     with pytest.raises(ValueError, match=r"log_sums: `implementation` must be one of"):
         log_sums(x, x, implementation="stream")
+
+
+def test_rows_on_eight_devices_are_those_on_one(blocks, x64):
+    blocks(16)
+    x, y, masks, slopes = case(64, 64, seed=8)
+    expected = program("streamed")(x, y, 5.0, masks, slopes)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    inputs = jax.device_put((x, y, masks), jax.NamedSharding(mesh, jax.P("data")))
+    got = program("streamed")(*inputs[:2], 5.0, inputs[2], slopes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-12), got, expected)
