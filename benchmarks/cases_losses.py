@@ -18,15 +18,18 @@ def cases(*, quick: bool) -> list[Case]:
     rows, classes = (4096, 150) if quick else (32768, 1000)
     modes = (FORWARD, FORWARD_BACKWARD)
     ways = itertools.product(("float32", "bfloat16"), ("xla", "streamed"), modes)
-    found = [_clip(*way, n=n, d=d) for way in ways]
+    ops = ("clip_loss", "siglip_loss")
+    ways = itertools.product(ops, ("float32", "bfloat16"), ("xla", "streamed"), modes)
+    found = [_contrastive(*way, n=n, d=d) for way in ways]
     return found + [_cross_entropy(rows, classes, mode) for mode in modes]
 
 
-def _clip(dtype: str, implementation: str, mode: str, *, n: int, d: int) -> Case:
+def _contrastive(op: str, dtype: str, implementation: str, mode: str, *, n: int, d: int) -> Case:
     backward = mode == FORWARD_BACKWARD
 
     def function(x: Any, y: Any, scale: Any) -> Any:
-        return losses.clip_loss(x, y, logit_scale=scale, implementation=implementation)
+        loss = getattr(losses, op)
+        return loss(x, y, logit_scale=scale, implementation=implementation)
 
     def make_inputs() -> tuple[Any, ...]:
         rng = np.random.default_rng(0)
@@ -40,17 +43,20 @@ def _clip(dtype: str, implementation: str, mode: str, *, n: int, d: int) -> Case
         # The loss is float32 whatever the embeddings are.
         return with_gradient(function, 3)(cotangent.astype(np.float32), *inputs)
 
-    # Two products have the gradients, and without the logits in memory they are made twice.
-    products = 1 if not backward else 3 if implementation == "xla" else 4
+    reference = getattr(references, op)
+    # Two products have the gradients. A softmax needs the logits before its slopes, so that
+    # without a place for all of them they are made twice.
+    twice = op == "clip_loss" and implementation == "streamed"
+    products = 1 if not backward else 4 if twice else 3
     return Case(
         suite="losses",
-        op="clip_loss",
+        op=op,
         spec=f"{dtype} n={n} d={d}",
         implementation=implementation,
         mode=mode,
         function=both if backward else function,
         make_inputs=make_inputs,
-        reference=references.clip_loss if backward else references.forward(references.clip_loss),
+        reference=reference if backward else references.forward(reference),
         dtype=dtype,
         flops=2.0 * n * n * d * products,
         gemms=[(n, d, n), (n, n, d), (256, d, n)],

@@ -41,6 +41,17 @@ def clip_loss(cotangent, x, y, scale):
     return loss, (scale * (d_logits @ y), scale * (d_logits.T @ x), np.sum(d_logits * scores))
 
 
+def siglip_loss(cotangent, x, y, scale):
+    """Reference of `losses.siglip_loss` with its default bias."""
+    scores = x @ y.T
+    logits, own = scale * scores - 10, np.eye(len(x))
+    softplus = np.logaddexp(0, logits)
+    loss = softplus.sum(1) - np.diag(logits)
+    cotangent = np.broadcast_to(cotangent, loss.shape)[:, None]
+    d_logits = cotangent * (np.exp(logits - softplus) - own)
+    return loss, (scale * (d_logits @ y), scale * (d_logits.T @ x), np.sum(d_logits * scores))
+
+
 def softmax_cross_entropy(cotangent, logits, labels):
     """Reference of `losses.softmax_cross_entropy`."""
     is_label = labels[:, None] == np.arange(logits.shape[1])

@@ -51,7 +51,7 @@ def hog(
       >>> features = hog(stripes)
       >>> features.shape
       (288,)
-      >>> print(features[:8])  # upright stripes: one of the four cells of the first window
+      >>> print(features[:8].round(3))  # upright stripes: one of four cells of the first window
       [0.5 0.  0.  0.  0.  0.  0.  0. ]
 
     References:

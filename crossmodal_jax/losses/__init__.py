@@ -3,3 +3,4 @@
 from crossmodal_jax.losses._cca import cca_loss as cca_loss
 from crossmodal_jax.losses._classification import softmax_cross_entropy as softmax_cross_entropy
 from crossmodal_jax.losses._contrastive import clip_loss as clip_loss
+from crossmodal_jax.losses._contrastive import siglip_loss as siglip_loss

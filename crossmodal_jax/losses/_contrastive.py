@@ -60,12 +60,7 @@ def clip_loss(
       Khosla et al., `Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_, 2020,
       Eq. 2.
     """
-    x, y = check_pairs("clip_loss", x=x, y=y)
-    if x.shape != y.shape:
-        raise ValueError(
-            "clip_loss: `x` and `y` must share one shape [n, d], got "
-            f"x.shape={x.shape} and y.shape={y.shape}; project both to one width."
-        )
+    x, y = _check_views("clip_loss", x, y)
     keep = check_where("clip_loss", where, x.shape[:1])
     if positives is None:
         sums = kernels.log_sums(
@@ -84,6 +79,73 @@ def clip_loss(
     logits = numerics.dot_scores(numerics.zero_absent(x, keep), numerics.zero_absent(y, keep))
     logits = logits * jnp.asarray(logit_scale, logits.dtype)
     return (_direction(logits, pairs, matches, 1) + _direction(logits, pairs, matches, 0)) / 2
+
+
+def siglip_loss(
+    x: Float[ArrayLike, "n d"],
+    y: Float[ArrayLike, "n d"],
+    *,
+    logit_scale: Float[ArrayLike, ""] | float = 10.0,
+    bias: Float[ArrayLike, ""] | float = -10.0,
+    where: Bool[ArrayLike, "n"] | None = None,
+    precision: str | jnp.dtype | None = None,
+    implementation: str | Sequence[str] | None = None,
+) -> Float[Array, "n"]:
+    """Sigmoid contrastive loss (SigLIP), one value per row.
+
+    With zᵢⱼ = s·⟨xᵢ, yⱼ⟩ + b, whether i and j match is told by σ(zᵢⱼ), and the loss of row i is
+    log(1 + exp(−zᵢᵢ)) + Σ_{j≠i} log(1 + exp zᵢⱼ). The mean over the rows is the loss of the paper,
+    which is as symmetric as the logits are. Inputs are used as given: normalise first.
+
+    Args:
+      x: Embeddings of the first modality, shape [n, d].
+      y: Embeddings of the second modality; row i is the match of `x[i]`.
+      logit_scale: The scale s (not its logarithm); may be traced. The paper starts at 10.
+      bias: The bias b; may be traced. The paper starts at −10, near the odds of a match.
+      where: Pairs to keep, shape [n]. A dropped pair is no anchor *and* no negative.
+      precision: As for `kernels.softplus_sums`.
+      implementation: As for `kernels.softplus_sums`; `"streamed"` needs memory linear in n, for
+        the gradient too.
+
+    Returns:
+      Loss per row, shape [n], float32 or float64; 0 where dropped.
+
+    Raises:
+      ValueError: If `x` and `y` do not share one shape [n, d], or a mask does not fit.
+      TypeError: If `where` is not boolean.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> print(siglip_loss(jnp.eye(2), jnp.eye(2), logit_scale=0.0, bias=0.0))
+      [1.3862944 1.3862944]
+
+    References:
+      Zhai et al., `Sigmoid Loss for Language Image Pre-Training
+      <https://arxiv.org/abs/2303.15343>`_, 2023, Algorithm 1.
+    """
+    x, y = _check_views("siglip_loss", x, y)
+    keep = check_where("siglip_loss", where, x.shape[:1])
+    sums = kernels.softplus_sums(
+        x,
+        y,
+        scale=logit_scale,
+        bias=bias,
+        where=keep,
+        where_y=keep,
+        precision=precision,
+        implementation=implementation,
+    )
+    return sums.rows - sums.matches
+
+
+def _check_views(name: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    x, y = check_pairs(name, x=x, y=y)
+    if x.shape != y.shape:
+        raise ValueError(
+            f"{name}: `x` and `y` must share one shape [n, d], got x.shape={x.shape} and "
+            f"y.shape={y.shape}; project both to one width."
+        )
+    return x, y
 
 
 def _check_positives(positives: ArrayLike, num: int) -> Bool[Array, "n n"]:

@@ -95,6 +95,9 @@ LOSSES = {
     "cca_loss/sum": _cca_loss((4, 3), "sum", 1),
     "clip_loss/scale=1": _at_scale(1.0),
     "clip_loss/scale=30": _at_scale(30.0),
+    "siglip_loss": RowMember(
+        losses.siglip_loss, _unit_pairs, oracles.siglip_loss, differentiable=True
+    ),
     "softmax_cross_entropy": RowMember(
         losses.softmax_cross_entropy,
         _scores_and_labels,

@@ -15,6 +15,12 @@ def clip_loss(x, y, scale=1.0):
     return (logsumexp(z, axis=1) + logsumexp(z, axis=0)) / 2 - np.diag(z)
 
 
+def siglip_loss(x, y, scale=10.0, bias=-10.0):
+    z = scale * x @ y.T + bias
+    signs = 2 * np.eye(len(x)) - 1
+    return np.logaddexp(0, -signs * z).sum(axis=1)
+
+
 def softmax_cross_entropy(logits, labels):
     return logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossmodal_jax.kernels import LogSums, log_sums
-from crossmodal_jax.kernels.log_sums import _api, _streamed
+from crossmodal_jax.kernels.pair_sums import _api, _log_sums_streamed
 
 SCALES = (0.0, 0.05, 1.0, 14.0, 30.0, 100.0)
 # Rows of either side, and slabs that do and do not divide them.
@@ -87,8 +87,8 @@ def blocks(monkeypatch):
     """Sets the rows of a slab; programs are compiled anew then."""
 
     def choose(block):
-        small = functools.partial(_streamed.log_sums, block=block)
-        monkeypatch.setitem(_api._IMPLEMENTATIONS, "streamed", small)
+        small = functools.partial(_log_sums_streamed.log_sums, block=block)
+        monkeypatch.setitem(_api._LOG_SUMS, "streamed", small)
         program.cache_clear()
 
     yield choose
@@ -226,7 +226,7 @@ def test_maps_over_scales(blocks):
 
 def test_many_logits_are_streamed(monkeypatch, no_jaxtyping):
     x = jnp.ones((8, 2))
-    monkeypatch.setitem(_api._IMPLEMENTATIONS, "streamed", lambda *_, **__: "streamed")
+    monkeypatch.setitem(_api._LOG_SUMS, "streamed", lambda *_, **__: "streamed")
     assert log_sums(x, x) != "streamed"
     monkeypatch.setattr(_api, "_FEW", 63)
     assert log_sums(x, x) == "streamed"

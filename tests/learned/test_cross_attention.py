@@ -123,7 +123,8 @@ def test_prediction_is_the_definition_in_float64(x64):
 def test_loss_is_the_mean_over_the_tokens_of_y_that_are_kept(x64):
     params, got = untrained()
     errors = (data()[1] - np.asarray(got))[some()[1]] / params.scale_y.std
-    np.testing.assert_allclose(params.losses, [np.mean(np.square(errors))], rtol=1e-9)
+    # GELU is approximate to some 1e-9, not in the same way in every program.
+    np.testing.assert_allclose(params.losses, [np.mean(np.square(errors))], rtol=1e-8)
 
 
 @pytest.mark.slow

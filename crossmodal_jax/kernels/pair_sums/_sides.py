@@ -1,0 +1,67 @@
+"""What is compared, and what comes out of it."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+class LogSums(NamedTuple):
+    """What softmax losses need of a matrix of logits zᵢⱼ.
+
+    Attributes:
+      rows: log Σⱼ exp zᵢⱼ over the kept columns, shape [n]; 0 for dropped rows.
+      columns: log Σᵢ exp zᵢⱼ over the kept rows, shape [m]; 0 for dropped columns.
+      matches: The logit of each row and the column that matches it, shape [n]; 0 where either
+        is dropped.
+    """
+
+    rows: Float[Array, "n"]
+    columns: Float[Array, "m"]
+    matches: Float[Array, "n"]
+
+
+class SoftplusSums(NamedTuple):
+    """What sigmoid losses need of a matrix of logits zᵢⱼ.
+
+    Attributes:
+      rows: Σⱼ log(1 + exp zᵢⱼ) over the kept columns, shape [n]; 0 for dropped rows.
+      matches: As in `LogSums`.
+    """
+
+    rows: Float[Array, "n"]
+    matches: Float[Array, "n"]
+
+
+class Sides(NamedTuple):
+    """Two sets of rows and how they are compared.
+
+    Attributes:
+      x: Rows of the first side, zeros where dropped.
+      y: Rows of the second side, zeros where dropped.
+      scale: What the scores are multiplied by.
+      bias: What is added to the product.
+      keep_x: True = keep.
+      keep_y: True = keep.
+      match: The row of y that belongs to each row of x.
+    """
+
+    x: Float[Array, "n d"]
+    y: Float[Array, "m d"]
+    scale: Float[Array, ""]
+    bias: Float[Array, ""]
+    keep_x: Bool[Array, "n"]
+    keep_y: Bool[Array, "m"]
+    match: Int[Array, "n"]
+
+    def of_rows(self, values: Float[Array, "n"]) -> Float[Array, "n"]:
+        """`values` with zeros for rows that are dropped, or compared with nothing."""
+        return jnp.where(self.keep_x & jnp.any(self.keep_y), values, 0)
+
+    def of_columns(self, values: Float[Array, "m"]) -> Float[Array, "m"]:
+        """`values` with zeros for columns that are dropped, or compared with nothing."""
+        return jnp.where(self.keep_y & jnp.any(self.keep_x), values, 0)
+
+    def of_matches(self, values: Float[Array, "n"]) -> Float[Array, "n"]:
+        """`values` with zeros for pairs of which one side is dropped."""
+        return jnp.where(self.keep_x & self.keep_y[self.match], values, 0)

@@ -1,0 +1,137 @@
+"""What streamed sums share: slabs of rows of the logits, and the way back from their slopes.
+
+A slab of rows of x is compared with all rows of y, and no more of the logits than that exists. In
+the backward pass a slab is made again, and from its logits z their slope G, with which the parts
+dX = s G Y and dY = s Gᵀ X are all that is needed: the slope of s is Σᵢ ⟨xᵢ, (G Y)ᵢ⟩.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from crossmodal_jax.kernels.pair_sums._sides import Sides
+
+BLOCK = 512
+# Of the logits of a slab, and of their slopes if those have a dtype of their own.
+_SLAB_BYTES = 2**24
+
+
+class Slab(NamedTuple):
+    """What belongs to some rows of x; all of them, in slabs, have a leading axis more."""
+
+    x: Float[Array, "*k block d"]
+    keep: Bool[Array, "*k block"]
+    match: Int[Array, "*k block"]
+
+
+class Tiles(NamedTuple):
+    """The sides in slabs, in the dtype of the products."""
+
+    slabs: Slab
+    y: Float[Array, "m d"]
+    keep_y: Bool[Array, "m"]
+    scale: Float[Array, ""]
+    bias: Float[Array, ""]
+
+    def logits(self, slab: Slab) -> Float[Array, "block m"]:
+        """Logits of a slab, −inf where either side is dropped."""
+        z = self.scale * product(slab.x, self.y) + self.bias
+        return jnp.where(slab.keep[:, None] & self.keep_y, z, -jnp.inf)
+
+
+def rows_of_a_slab(sides: Sides, precision: jnp.dtype, block: int) -> int:
+    """At most `block` rows, fewer where a row is long."""
+    num, width = sides.x.shape[0], sides.y.shape[0]
+    size = sides.scale.dtype.itemsize * (1 if precision == sides.scale.dtype else 2)
+    least = -(-num // max(1, min(block, _SLAB_BYTES // (size * width))))
+    # A few more slabs, if those are even: then nothing is padded, and no copy made.
+    num_slabs = next((k for k in range(least, 2 * least) if num % k == 0), least)
+    return -(-num // num_slabs)
+
+
+def tiles_of(sides: Sides, block: int, precision: jnp.dtype) -> Tiles:
+    """The sides with x in slabs of `block` rows."""
+    rows = sides.x.astype(precision), sides.keep_x, sides.match
+    slabs = Slab(*(in_slabs(v, block) for v in rows))
+    return Tiles(slabs, sides.y.astype(precision), sides.keep_y, sides.scale, sides.bias)
+
+
+def in_slabs(rows: Array, block: int) -> Array:
+    """Rows in slabs of `block`, after the last one zeros, which are dropped rows."""
+    rows = jnp.pad(rows, [(0, -rows.shape[0] % block)] + [(0, 0)] * (rows.ndim - 1))
+    return rows.reshape(-1, block, *rows.shape[1:])
+
+
+def matches(z: Float[Array, "block m"], slab: Slab) -> Float[Array, "block"]:
+    """The very numbers that the sums contain: what rounding did to them cancels in a loss."""
+    return jnp.take_along_axis(z, slab.match[:, None], axis=1)[:, 0]
+
+
+def pull(
+    sides: Sides,
+    tiles: Tiles,
+    slope_of: Callable[..., Array],
+    *per_row: Float[Array, "k block"],
+    own: Float[Array, "k block"],
+) -> tuple[Array, Array, Array, Array]:
+    """Slopes of x, y, scale and bias from those of the logits.
+
+    `slope_of(z, *per_row)` gives the slopes of the logits of a slab, to which those `own` to the
+    matches are added.
+    """
+
+    def step(state: tuple[Array, ...], part: Any) -> tuple[tuple[Array, ...], Array]:
+        dy, d_scale, d_bias = state
+        slab, own_slope, rest = part
+        g = slope_of(tiles.logits(slab), *rest)
+        # In float32: a slope of nearly −1 plus a share of nearly 1 is lost in bfloat16.
+        is_own = jnp.arange(g.shape[1]) == slab.match[:, None]
+        g = g + jnp.where(is_own, own_slope[:, None], 0)
+        d_bias += jnp.sum(g)
+        g = g.astype(tiles.y.dtype)
+        dx = combine(g, tiles.y)
+        d_scale += jnp.sum(wide(slab.x) * dx)
+        dx = (sides.scale * dx).astype(sides.x.dtype)
+        return (dy + combine(slab.x.T, g), d_scale, d_bias), dx
+
+    zero = jnp.zeros_like(sides.scale)
+    start = jnp.zeros(sides.y.shape[::-1], zero.dtype), zero, zero
+    (dy, d_scale, d_bias), dx = jax.lax.scan(step, start, (tiles.slabs, own, per_row))
+    dx = dx.reshape(-1, dx.shape[-1])[: sides.x.shape[0]]
+    return dx, (sides.scale * dy).astype(sides.y.dtype).T, d_scale, d_bias
+
+
+def slopes_of(sides: Sides, slopes: tuple[Array, Array, Array, Array]) -> Sides:
+    """What a backward pass returns: `slopes`, and none of what is boolean or whole."""
+    none: Any = [np.zeros(v.shape, jax.dtypes.float0) for v in sides[4:]]
+    return Sides(*slopes, *none)
+
+
+def product(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[Array, "n m"]:
+    """X·Yᵀ, accumulated in float32 at least."""
+    return _contract(x, y, 1, 1)
+
+
+def combine(weights: Float[Array, "n m"], y: Float[Array, "m d"]) -> Float[Array, "n d"]:
+    """W·Y, sums of the rows of y, accumulated in float32 at least."""
+    return _contract(weights, y, 1, 0)
+
+
+def wide(x: Array) -> Array:
+    """Returns `x` in float32 at least."""
+    return x.astype(np.promote_types(x.dtype, jnp.float32))
+
+
+def _contract(x: Array, y: Array, axis_x: int, axis_y: int) -> Array:
+    return jax.lax.dot_general(
+        x,
+        y,
+        (((axis_x,), (axis_y,)), ((), ())),
+        # Operands that are float32 are meant to be; no accelerator is to shorten them.
+        precision=jax.lax.Precision.HIGHEST,
+        preferred_element_type=np.promote_types(x.dtype, jnp.float32),
+    )

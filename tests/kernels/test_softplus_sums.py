@@ -1,0 +1,139 @@
+"""Softplus sums over rows: the definition in NumPy float64, in slabs, in bounded memory."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from crossmodal_jax.kernels import SoftplusSums, softplus_sums
+from crossmodal_jax.kernels.pair_sums import _api, _softplus_sums_streamed
+
+# Scale and bias.
+SCALES = [(0.0, 0.0), (0.05, 1.0), (1.0, 0.0), (10.0, -10.0), (30.0, -3.0), (100.0, 20.0)]
+# Rows of either side, and slabs that do and do not divide them.
+SIZES = [(1, 1, 4), (2, 3, 1), (7, 7, 4), (128, 128, 32), (129, 130, 32), (257, 257, 256)]
+
+
+def case(n, m, seed=0):
+    """Unit rows, of which those that match are alike; masks; cotangents."""
+    rng = np.random.default_rng(seed)
+    unit = lambda z: z / np.linalg.norm(z, axis=1, keepdims=True)
+    y = unit(rng.normal(size=(m, 6)))
+    x = unit(y[:n] + 0.5 * rng.normal(size=(n, 6)))
+    masks = rng.uniform(size=n) < 0.8, rng.uniform(size=m) < 0.8
+    return x, y, masks, SoftplusSums(rng.normal(size=n), rng.normal(size=n))
+
+
+def oracle(x, y, scale, bias, masks, slopes):
+    """Values and gradients from the formulas in float64, and the sums of sizes of their terms."""
+    scores, n = x @ y.T, len(x)
+    z, kept = scale * scores + bias, np.outer(*masks)
+    own = np.eye(n, len(y), dtype=bool) & kept
+    softplus, sigmoid = np.logaddexp(0, z), np.exp(z - np.logaddexp(0, z))
+    values = SoftplusSums(np.sum(softplus * kept, axis=1), np.sum(z * own, axis=1))
+    share, mine = kept * sigmoid * slopes.rows[:, None], own * slopes.matches[:, None]
+    results = []
+    for g, a, b in (
+        (share + mine, x, y),
+        (np.abs(share) + np.abs(mine), np.abs(x), np.abs(y)),
+    ):
+        results.append((scale * g @ b, scale * g.T @ a, np.sum(g * (a @ b.T)), np.sum(g)))
+    return values, *results
+
+
+@functools.partial(jax.jit, static_argnames=("implementation", "block"))
+def run(x, y, scale, bias, masks, slopes, implementation, block=512):
+    table = {
+        "xla": _api._SOFTPLUS_SUMS["xla"],
+        "streamed": functools.partial(_softplus_sums_streamed.softplus_sums, block=block),
+    }
+
+    def sums(x, y, scale, bias):
+        sides = _api._sides(
+            "test", x, y, affine=(scale, bias), masks=masks, matches=jnp.arange(len(x))
+        )
+        return _api._run("test", table, sides, None, implementation)
+
+    values, pull = jax.vjp(sums, x, y, scale, bias)
+    return values, pull(jax.tree.map(lambda a, b: a.astype(b.dtype), slopes, values))
+
+
+def assert_close(got, expected, tolerance, tolerance_of_gradients=None):
+    (values, gradients), (exact, slopes, sizes) = got, expected
+    for mine, theirs in zip(values, exact, strict=True):
+        limit = tolerance * max(np.max(np.abs(theirs)), 0.1)
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
+    for mine, theirs, size in zip(gradients, slopes, sizes, strict=True):
+        limit = (tolerance_of_gradients or tolerance) * np.max(np.abs(size))
+        np.testing.assert_allclose(np.asarray(mine, np.float64), theirs, rtol=0, atol=limit)
+
+
+@pytest.mark.parametrize("implementation", ["streamed", "xla"])
+@pytest.mark.parametrize(("n", "m", "block"), SIZES)
+def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation):
+    x, y, some, slopes = case(n, m)
+    every = np.ones(n, bool), np.ones(m, bool)
+    for dtype in ("float32", "bfloat16"):
+        given = [np.asarray(jnp.asarray(z, dtype), np.float64) for z in (x, y)]
+        inputs = [jnp.asarray(z, dtype) for z in given]
+        for scale, bias in SCALES:
+            for masks in (every, some):
+                numbers = np.float32(scale), np.float32(bias)
+                got = run(*inputs, *numbers, masks, slopes, implementation, block)
+                expected = oracle(*given, scale, float(numbers[1]), masks, slopes)
+                # A logit has an absolute error of its size, and sigmoid the same relative one.
+                exact = 1e-6 * (1 + scale + abs(bias))
+                assert_close(got, expected, exact, exact if dtype == "float32" else 2**-7)
+
+
+@pytest.mark.parametrize(("scale", "bias"), SCALES)
+def test_float64_is_exact(scale, bias, x64):
+    x, y, masks, slopes = case(100, 120, seed=1)
+    got = run(x, y, scale, bias, masks, slopes, "streamed", 32)
+    assert_close(got, oracle(x, y, scale, bias, masks, slopes), 1e-12)
+
+
+def test_payload_of_dropped_rows_has_no_influence():
+    x, y, masks, slopes = case(40, 40, seed=4)
+    filled = lambda v: [
+        np.where(m[:, None], z, v).astype(np.float32) for z, m in zip((x, y), masks, strict=True)
+    ]
+    numbers = np.float32(10.0), np.float32(-10.0)
+    expected = run(*filled(0.0), *numbers, masks, slopes, "streamed", 16)
+    for payload in (np.nan, np.inf, 1e30):
+        got = run(*filled(payload), *numbers, masks, slopes, "streamed", 16)
+        jax.tree.map(np.testing.assert_array_equal, got, expected)
+    # Nor have the slopes of what is dropped.
+    bad = SoftplusSums(
+        np.where(masks[0], slopes.rows, np.nan),
+        np.where(masks[0] & masks[1], slopes.matches, np.nan),
+    )
+    got = run(*filled(0.0), *numbers, masks, bad, "streamed", 16)
+    jax.tree.map(np.testing.assert_array_equal, got, expected)
+    nothing = run(*filled(0.0), *numbers, (np.zeros(40, bool),) * 2, slopes, "streamed", 16)
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(nothing))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("n", "d", "mib"), [(16_384, 256, 64), (1_048_576, 64, 1536)])
+def test_memory_is_linear(n, d, mib, precision):
+    def loss(x, y, scale, bias):
+        options = {"implementation": "streamed", "precision": precision}
+        sums = softplus_sums(x, y, scale=scale, bias=bias, **options)
+        return jnp.mean(sums.rows - sums.matches)
+
+    side, number = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((n, d), ()))
+    gradient = jax.jit(jax.value_and_grad(loss, (0, 1, 2, 3)))
+    compiled = gradient.lower(side, side, number, number).compile()
+    # All logits would take 1 GiB and 4 TiB.
+    assert compiled.memory_analysis().temp_size_in_bytes <= mib * 2**20
+
+
+def test_bad_arguments_are_named(no_jaxtyping):
+    x = jnp.ones((3, 2))
+    with pytest.raises(ValueError, match=r"softplus_sums: `x` and `y` must be .*=\(3, 4\)"):
+        softplus_sums(x, jnp.ones((3, 4)))
+    with pytest.raises(ValueError, match=r"softplus_sums: .* at least 3 rows, got 2"):
+        softplus_sums(x, x[:2])
