@@ -95,6 +95,16 @@ def test_float64_is_exact(scale, bias, x64):
     assert_close(got, oracle(x, y, scale, bias, masks, slopes), 1e-12)
 
 
+def test_even_slopes_take_one_pass_and_others_are_as_exact(x64):
+    x, y, masks, slopes = case(100, 120, seed=2)
+    mean = SoftplusSums(np.full(100, 0.3), np.full(100, -0.3))
+    almost = SoftplusSums(mean.rows, np.where(np.arange(100) == 7, -0.2, -0.3))
+    for keep in (masks, (np.ones(100, bool), np.ones(120, bool))):
+        for given in (mean, almost, mean._replace(rows=slopes.rows)):
+            got = run(x, y, 10.0, -10.0, keep, given, "streamed", 32)
+            assert_close(got, oracle(x, y, 10.0, -10.0, keep, given), 1e-12)
+
+
 def test_payload_of_dropped_rows_has_no_influence():
     x, y, masks, slopes = case(40, 40, seed=4)
     filled = lambda v: [

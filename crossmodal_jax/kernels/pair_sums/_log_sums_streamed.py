@@ -59,8 +59,8 @@ def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LogSums) -> 
     tiles = _tiles.tiles_of(sides, block, precision)
     found = jax.lax.cond(
         _moderate(sides),
-        lambda: _tiles.pull(sides, tiles, moderate, *per_row, own=own)[:3],
-        lambda: _tiles.pull(sides, tiles, large, *per_row, own=own)[:3],
+        lambda: _tiles.pull(sides, tiles, moderate, *per_row, own=own)[0][:3],
+        lambda: _tiles.pull(sides, tiles, large, *per_row, own=own)[0][:3],
     )
     # A bias moves every log-sum and every match by itself.
     d_bias = jnp.sum(per_row[0]) + jnp.sum(of_columns) + jnp.sum(own)

@@ -1,4 +1,9 @@
-"""The softplus sums in slabs of rows; the slope of a logit is aᵢ σ(zᵢⱼ) for the cotangent a."""
+"""The softplus sums in slabs of rows: no more than a slab of the logits exists at a time.
+
+The slope of a logit is aᵢ σ(zᵢⱼ) for the cotangent aᵢ of its row, and pᵢ more for that of a match.
+A mean of the loss has one aᵢ = −pᵢ for all rows, so that its slopes are known, up to a factor,
+while its value is computed: one pass makes both. Other cotangents take a second one.
+"""
 
 import functools
 from typing import Any
@@ -19,31 +24,60 @@ def softplus_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLO
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _softplus_sums(block: int, precision: jnp.dtype, sides: Sides) -> SoftplusSums:
     tiles = _tiles.tiles_of(sides, block, precision)
-
-    def part(slab: _tiles.Slab) -> tuple[Array, Array]:
-        z = tiles.logits(slab)
-        # −inf, where a side is dropped, adds 0.
-        softplus = jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
-        return jnp.sum(softplus, axis=1), _tiles.matches(z, slab)
-
-    per_row = jax.lax.map(part, tiles.slabs)
-    rows, matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
-    return SoftplusSums(sides.of_rows(rows), sides.of_matches(matches))
+    return _collected(sides, jax.lax.map(lambda slab: _look(tiles.logits(slab), slab), tiles.slabs))
 
 
 def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[SoftplusSums, Any]:
-    sums: Any = _softplus_sums(block, precision, sides)
-    return sums, sides
+    (dx, dy, *numbers), seen = _pull(block, precision, sides, _even_slopes(sides))
+    # They are no more exact than that.
+    known = dx.astype(precision), dy.astype(precision), *numbers
+    return _collected(sides, seen), (sides, known)
 
 
-def _backward(block: int, precision: jnp.dtype, sides: Any, slopes: SoftplusSums) -> tuple[Sides]:
-    def slope_of(z: Array, slope: Array) -> Array:
-        return slope[:, None] * jax.nn.sigmoid(z)
-
-    tiles = _tiles.tiles_of(sides, block, precision)
-    rows = _tiles.in_slabs(sides.of_rows(slopes.rows), block)
-    own = _tiles.in_slabs(sides.of_matches(slopes.matches), block)
-    return (_tiles.slopes_of(sides, _tiles.pull(sides, tiles, slope_of, rows, own=own)),)
+def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: SoftplusSums) -> tuple[Sides]:
+    sides, known = saved
+    even = _even_slopes(sides)
+    slopes = SoftplusSums(sides.of_rows(slopes.rows), sides.of_matches(slopes.matches))
+    factor = slopes.rows[jnp.argmax(jnp.abs(slopes.rows))]
+    same = [jnp.all(a == factor * b) for a, b in zip(slopes, even, strict=True)]
+    found = jax.lax.cond(
+        same[0] & same[1],
+        lambda: tuple(
+            (factor * _tiles.wide(v)).astype(w.dtype) for v, w in zip(known, sides[:4], strict=True)
+        ),
+        # Beside what is known there is less room.
+        lambda: _pull(-(-block // 2), precision, sides, slopes)[0],
+    )
+    return (_tiles.slopes_of(sides, found),)
 
 
 _softplus_sums.defvjp(_forward, _backward)
+
+
+def _pull(
+    block: int, precision: jnp.dtype, sides: Sides, slopes: SoftplusSums
+) -> tuple[_tiles.Slopes, tuple[Array, Array]]:
+    def slope_of(z: Array, slope: Array) -> Array:
+        # By the exponential that the softplus has, too.
+        small = jnp.exp(-jnp.abs(z))
+        return slope[:, None] * jnp.where(z >= 0, 1, small) / (1 + small)
+
+    rows, own = (_tiles.in_slabs(v, block) for v in slopes)
+    tiles = _tiles.tiles_of(sides, block, precision)
+    return _tiles.pull(sides, tiles, slope_of, rows, own=own, look=_look)
+
+
+def _even_slopes(sides: Sides) -> SoftplusSums:
+    ones = jnp.ones_like(sides.keep_x, sides.scale.dtype)
+    return SoftplusSums(sides.of_rows(ones), -sides.of_matches(ones))
+
+
+def _look(z: Array, slab: _tiles.Slab) -> tuple[Array, Array]:
+    # −inf, where a side is dropped, adds 0.
+    softplus = jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+    return jnp.sum(softplus, axis=1), _tiles.matches(z, slab)
+
+
+def _collected(sides: Sides, per_row: tuple[Array, Array]) -> SoftplusSums:
+    rows, matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
+    return SoftplusSums(sides.of_rows(rows), sides.of_matches(matches))

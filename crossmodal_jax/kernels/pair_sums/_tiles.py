@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from crossmodal_jax.kernels.pair_sums._sides import Sides
 
+Slopes = tuple[Array, Array, Array, Array]
 BLOCK = 512
 # Of the logits of a slab, and of their slopes if those have a dtype of their own.
 _SLAB_BYTES = 2**24
@@ -77,17 +78,19 @@ def pull(
     slope_of: Callable[..., Array],
     *per_row: Float[Array, "k block"],
     own: Float[Array, "k block"],
-) -> tuple[Array, Array, Array, Array]:
-    """Slopes of x, y, scale and bias from those of the logits.
+    look: Callable[[Array, Slab], Any] = lambda _z, _slab: None,
+) -> tuple[Slopes, Any]:
+    """Slopes of x, y, scale and bias from those of the logits; and what `look` sees of those.
 
     `slope_of(z, *per_row)` gives the slopes of the logits of a slab, to which those `own` to the
     matches are added.
     """
 
-    def step(state: tuple[Array, ...], part: Any) -> tuple[tuple[Array, ...], Array]:
+    def step(state: tuple[Array, ...], part: Any) -> tuple[tuple[Array, ...], Any]:
         dy, d_scale, d_bias = state
         slab, own_slope, rest = part
-        g = slope_of(tiles.logits(slab), *rest)
+        z = tiles.logits(slab)
+        g = slope_of(z, *rest)
         # In float32: a slope of nearly −1 plus a share of nearly 1 is lost in bfloat16.
         is_own = jnp.arange(g.shape[1]) == slab.match[:, None]
         g = g + jnp.where(is_own, own_slope[:, None], 0)
@@ -96,16 +99,16 @@ def pull(
         dx = combine(g, tiles.y)
         d_scale += jnp.sum(wide(slab.x) * dx)
         dx = (sides.scale * dx).astype(sides.x.dtype)
-        return (dy + combine(slab.x.T, g), d_scale, d_bias), dx
+        return (dy + combine(slab.x.T, g), d_scale, d_bias), (dx, look(z, slab))
 
     zero = jnp.zeros_like(sides.scale)
     start = jnp.zeros(sides.y.shape[::-1], zero.dtype), zero, zero
-    (dy, d_scale, d_bias), dx = jax.lax.scan(step, start, (tiles.slabs, own, per_row))
+    (dy, d_scale, d_bias), (dx, seen) = jax.lax.scan(step, start, (tiles.slabs, own, per_row))
     dx = dx.reshape(-1, dx.shape[-1])[: sides.x.shape[0]]
-    return dx, (sides.scale * dy).astype(sides.y.dtype).T, d_scale, d_bias
+    return (dx, (sides.scale * dy).astype(sides.y.dtype).T, d_scale, d_bias), seen
 
 
-def slopes_of(sides: Sides, slopes: tuple[Array, Array, Array, Array]) -> Sides:
+def slopes_of(sides: Sides, slopes: Slopes) -> Sides:
     """What a backward pass returns: `slopes`, and none of what is boolean or whole."""
     none: Any = [np.zeros(v.shape, jax.dtypes.float0) for v in sides[4:]]
     return Sides(*slopes, *none)
