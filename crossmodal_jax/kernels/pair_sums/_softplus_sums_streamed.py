@@ -58,9 +58,8 @@ def _pull(
     block: int, precision: jnp.dtype, sides: Sides, slopes: SoftplusSums
 ) -> tuple[_tiles.Slopes, tuple[Array, Array]]:
     def slope_of(z: Array, slope: Array) -> Array:
-        # By the exponential that the softplus has, too.
-        small = jnp.exp(-jnp.abs(z))
-        return slope[:, None] * jnp.where(z >= 0, 1, small) / (1 + small)
+        # An exponential of its own: one shared with the softplus would be written down.
+        return slope[:, None] * jax.nn.sigmoid(z)
 
     rows, own = (_tiles.in_slabs(v, block) for v in slopes)
     tiles = _tiles.tiles_of(sides, block, precision)
