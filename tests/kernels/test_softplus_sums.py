@@ -95,7 +95,25 @@ def test_float64_is_exact(scale, bias, x64):
     assert_close(got, oracle(x, y, scale, bias, masks, slopes), 1e-12)
 
 
-def test_even_slopes_take_one_pass_and_others_are_as_exact(x64):
+def test_even_slopes_take_one_pass_and_others_two(monkeypatch):
+    x, y, masks, _ = case(20, 20, seed=3)
+    x, y = jnp.float32(x), jnp.float32(y)
+    sums = lambda x: softplus_sums(
+        x, y, where=masks[0], where_y=masks[1], implementation="streamed"
+    )
+    values, pull = jax.vjp(sums, x)
+    # From here on another pass would show.
+    spoiled = lambda _block, _precision, sides, _slopes: (
+        jax.tree.map(lambda v: jnp.full_like(v, jnp.nan), sides[:4]),
+        None,
+    )
+    monkeypatch.setattr(_softplus_sums_streamed, "_pull", spoiled)
+    even = SoftplusSums(jnp.full(20, 0.3), jnp.full(20, -0.3))
+    assert np.isfinite(pull(even)[0]).all()
+    assert np.isnan(pull(even._replace(rows=values.rows))[0]).any()
+
+
+def test_slopes_of_any_kind_are_exact(x64):
     x, y, masks, slopes = case(100, 120, seed=2)
     mean = SoftplusSums(np.full(100, 0.3), np.full(100, -0.3))
     almost = SoftplusSums(mean.rows, np.where(np.arange(100) == 7, -0.2, -0.3))
