@@ -325,6 +325,9 @@ def compare(title, splits, names, console):
     results = {}
     for name in names:
         results[name] = np.stack([score(name, split, goal) for split in splits])
+        # Programs of one method serve no other, and a process can hold only so many.
+        program.cache_clear()
+        jax.clear_caches()
         mean, half = interval(results[name])
         cells = [f"{100 * m:.1f} ± {100 * h:.1f}" for m, h in zip(mean[:3], half[:3], strict=True)]
         cycle, first = (f"{100 * z:.1f}" for z in (mean[3], results[name][0, goal]))
