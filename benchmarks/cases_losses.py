@@ -13,11 +13,10 @@ LOGIT_SCALE = 30.0
 
 
 def cases(*, quick: bool) -> list[Case]:
-    """The contrastive loss in two precisions, and the cross-entropy of a classifier."""
+    """Contrastive losses in two precisions and two ways, and the cross-entropy of a classifier."""
     n, d = (2000, 512) if quick else (8192, 512)
     rows, classes = (4096, 150) if quick else (32768, 1000)
     modes = (FORWARD, FORWARD_BACKWARD)
-    ways = itertools.product(("float32", "bfloat16"), ("xla", "streamed"), modes)
     ops = ("clip_loss", "siglip_loss")
     ways = itertools.product(ops, ("float32", "bfloat16"), ("xla", "streamed"), modes)
     found = [_contrastive(*way, n=n, d=d) for way in ways]

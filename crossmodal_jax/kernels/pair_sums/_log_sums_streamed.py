@@ -1,9 +1,9 @@
 """The log-sums in slabs of rows: the logits never exist as a whole, nor does their gradient.
 
-By Cauchy and Schwarz no logit exceeds |s| max‖xᵢ‖ max‖yⱼ‖ + |b| in size. While that is moderate,
-exp z and its sums over rows and columns are normal numbers: one exponential for both, and nothing
-is subtracted. Beyond that, maxima are: those of a row, which a slab holds whole, and running ones
-for the columns.
+By Cauchy and Schwarz no logit exceeds |s| max‖xᵢ‖ max‖yⱼ‖ in size. While that is moderate, exp z
+and its sums over rows and columns are normal numbers: one exponential for both, and nothing is
+subtracted. Beyond that, maxima are: those of a row, which a slab holds whole, and running ones for
+the columns.
 
 For the cotangents a and b of the log-sums r of the rows and c of the columns, the slope of the
 logits is Gᵢⱼ = aᵢ exp(zᵢⱼ − rᵢ) + bⱼ exp(zᵢⱼ − cⱼ), and that of the match in its place.
@@ -62,9 +62,8 @@ def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LogSums) -> 
         lambda: _tiles.pull(sides, tiles, moderate, *per_row, own=own)[0][:3],
         lambda: _tiles.pull(sides, tiles, large, *per_row, own=own)[0][:3],
     )
-    # A bias moves every log-sum and every match by itself.
-    d_bias = jnp.sum(per_row[0]) + jnp.sum(of_columns) + jnp.sum(own)
-    return (_tiles.slopes_of(sides, (*found, d_bias)),)
+    # Log-sums take no bias, which every softmax cancels.
+    return (_tiles.slopes_of(sides, (*found, jnp.zeros_like(sides.bias))),)
 
 
 _log_sums.defvjp(_forward, _backward)
@@ -72,7 +71,7 @@ _log_sums.defvjp(_forward, _backward)
 
 def _moderate(sides: Sides) -> Bool[Array, ""]:
     longest = [jnp.max(safe_norm(_tiles.wide(z), axis=1), initial=0) for z in (sides.x, sides.y)]
-    return jnp.abs(sides.scale) * longest[0] * longest[1] + jnp.abs(sides.bias) <= _LARGEST
+    return jnp.abs(sides.scale) * longest[0] * longest[1] <= _LARGEST
 
 
 def _sums(tiles: _tiles.Tiles) -> tuple[Array, tuple[Array, Array]]:

@@ -40,7 +40,7 @@ class Sides(NamedTuple):
       x: Rows of the first side, zeros where dropped.
       y: Rows of the second side, zeros where dropped.
       scale: What the scores are multiplied by.
-      bias: What is added to the product.
+      bias: What is added to the product; 0 for log-sums.
       keep_x: True = keep.
       keep_y: True = keep.
       match: The row of y that belongs to each row of x.
