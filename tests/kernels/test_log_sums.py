@@ -5,26 +5,18 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pairs
 import pytest
 
 from crossmodal_jax.kernels import LogSums, log_sums
 from crossmodal_jax.kernels.pair_sums import _api, _log_sums_streamed
 
 SCALES = (0.0, 0.05, 1.0, 14.0, 30.0, 100.0)
-# Rows of either side, and slabs that do and do not divide them.
-SIZES = [(1, 1, 4), (2, 3, 1), (7, 7, 4), (128, 128, 32), (129, 130, 32), (257, 257, 256)]
-
-
-def unit(x):
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
 def case(n, m, seed=0):
-    """Unit rows, of which those that match are alike; masks; cotangents."""
-    rng = np.random.default_rng(seed)
-    y = unit(rng.normal(size=(m, 6)))
-    x = unit(y[:n] + 0.5 * rng.normal(size=(n, 6)))
-    masks = rng.uniform(size=n) < 0.8, rng.uniform(size=m) < 0.8
+    """Both sides, masks, and cotangents."""
+    x, y, masks, rng = pairs.case(n, m, seed)
     return x, y, masks, LogSums(rng.normal(size=n), rng.normal(size=m), rng.normal(size=n))
 
 
@@ -95,27 +87,15 @@ def blocks(monkeypatch):
     program.cache_clear()
 
 
-def assert_close(got, expected, tolerance, tolerance_of_gradients=None):
-    (values, gradients), (exact, slopes, sizes) = got, expected
-    for mine, theirs in zip(values, exact, strict=True):
-        # The logarithm of a number near 1 has the absolute error of that number.
-        limit = tolerance * max(np.max(np.abs(theirs)), 0.1)
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
-    for mine, theirs, size in zip(gradients, slopes, sizes, strict=True):
-        limit = (tolerance_of_gradients or tolerance) * np.max(np.abs(size))
-        np.testing.assert_allclose(np.asarray(mine, np.float64), theirs, rtol=0, atol=limit)
-
-
 @pytest.mark.parametrize("implementation", ["streamed", "xla"])
-@pytest.mark.parametrize(("n", "m", "block"), SIZES)
+@pytest.mark.parametrize(("n", "m", "block"), pairs.SIZES)
 def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation, blocks):
     blocks(block)
     x, y, some, slopes = case(n, m)
     every = np.ones(n, bool), np.ones(m, bool)
     run = program(implementation)
     for dtype in ("float32", "bfloat16"):
-        given = [np.asarray(jnp.asarray(z, dtype), np.float64) for z in (x, y)]
-        inputs = [jnp.asarray(z, dtype) for z in given]
+        inputs, given = pairs.inputs(x, y, dtype)
         for scale in SCALES:
             for masks in (every, some):
                 got = run(*inputs, np.float32(scale), masks, slopes)
@@ -124,7 +104,7 @@ def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation, bl
                 # same relative one.
                 exact = 1e-6 * (1 + scale)
                 # A weight in bfloat16 has its relative error, and so has a result.
-                assert_close(got, expected, exact, exact if dtype == "float32" else 2**-7)
+                pairs.assert_close(got, expected, exact, exact if dtype == "float32" else 2**-7)
 
 
 @pytest.mark.parametrize("scale", [10.0, 300.0])  # below and beyond what needs no maxima
@@ -132,7 +112,7 @@ def test_float64_is_exact(scale, blocks, x64):
     blocks(32)
     x, y, masks, slopes = case(100, 120, seed=1)
     got = program("streamed")(x, y, scale, masks, slopes)
-    assert_close(got, oracle(x, y, scale, masks, slopes), 1e-12 * scale)
+    pairs.assert_close(got, oracle(x, y, scale, masks, slopes), 1e-12 * scale)
 
 
 def test_any_row_may_be_the_match(blocks, x64):
@@ -141,16 +121,14 @@ def test_any_row_may_be_the_match(blocks, x64):
     match = np.random.default_rng(3).integers(0, 50, 40)
     for implementation in ("streamed", "xla"):
         got = program(implementation)(x, y, 5.0, masks, slopes, match)
-        assert_close(got, oracle(x, y, 5.0, masks, slopes, match), 1e-12)
+        pairs.assert_close(got, oracle(x, y, 5.0, masks, slopes, match), 1e-12)
 
 
 @pytest.mark.parametrize("scale", [1.0, 100.0])
 def test_payload_of_dropped_rows_has_no_influence(scale, blocks):
     blocks(16)
     x, y, masks, slopes = case(40, 40, seed=4)
-    filled = lambda v: [
-        np.where(m[:, None], z, v).astype(np.float32) for z, m in zip((x, y), masks, strict=True)
-    ]
+    filled = functools.partial(pairs.filled, x, y, masks)
     run = program("streamed")
     expected = run(*filled(0.0), np.float32(scale), masks, slopes)
     for payload in (np.nan, np.inf, 1e30):
@@ -172,7 +150,7 @@ def test_logits_far_out_of_range_are_finite(blocks):
     got = program("streamed")(x, y, np.float32(-50.0), masks, slopes)
     expected = oracle(np.float64(x), np.float64(y), -50.0, masks, slopes)
     # At this scale the softmax is a maximum, which rounding may move.
-    assert_close(got, expected, 1e-6, 2)
+    pairs.assert_close(got, expected, 1e-6, 2)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(got))
 
 
@@ -180,8 +158,8 @@ def test_products_in_bfloat16_keep_the_slope_of_a_good_match(blocks):
     # All pairs match well: the slope of a match is −1 plus a share near 1.
     blocks(32)
     rng = np.random.default_rng(6)
-    y = unit(rng.normal(size=(64, 128)))
-    x = unit(y + 0.02 * rng.normal(size=(64, 128)))
+    y = pairs.unit(rng.normal(size=(64, 128)))
+    x = pairs.unit(y + 0.02 * rng.normal(size=(64, 128)))
     x, y = (np.asarray(jnp.asarray(z, "bfloat16"), np.float64) for z in (x, y))
     slopes = LogSums(*(np.full(64, w) for w in (0.5, 0.5, -1.0)))
     every = [np.ones(64, bool)] * 2

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pairs
 import pytest
 
 from crossmodal_jax.kernels import SoftplusSums, softplus_sums
@@ -12,17 +13,11 @@ from crossmodal_jax.kernels.pair_sums import _api, _softplus_sums_streamed
 
 # Scale and bias.
 SCALES = [(0.0, 0.0), (0.05, 1.0), (1.0, 0.0), (10.0, -10.0), (30.0, -3.0), (100.0, 20.0)]
-# Rows of either side, and slabs that do and do not divide them.
-SIZES = [(1, 1, 4), (2, 3, 1), (7, 7, 4), (128, 128, 32), (129, 130, 32), (257, 257, 256)]
 
 
 def case(n, m, seed=0):
-    """Unit rows, of which those that match are alike; masks; cotangents."""
-    rng = np.random.default_rng(seed)
-    unit = lambda z: z / np.linalg.norm(z, axis=1, keepdims=True)
-    y = unit(rng.normal(size=(m, 6)))
-    x = unit(y[:n] + 0.5 * rng.normal(size=(n, 6)))
-    masks = rng.uniform(size=n) < 0.8, rng.uniform(size=m) < 0.8
+    """Both sides, masks, and cotangents."""
+    x, y, masks, rng = pairs.case(n, m, seed)
     return x, y, masks, SoftplusSums(rng.normal(size=n), rng.normal(size=n))
 
 
@@ -60,24 +55,13 @@ def run(x, y, scale, bias, masks, slopes, implementation, block=512):
     return values, pull(jax.tree.map(lambda a, b: a.astype(b.dtype), slopes, values))
 
 
-def assert_close(got, expected, tolerance, tolerance_of_gradients=None):
-    (values, gradients), (exact, slopes, sizes) = got, expected
-    for mine, theirs in zip(values, exact, strict=True):
-        limit = tolerance * max(np.max(np.abs(theirs)), 0.1)
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
-    for mine, theirs, size in zip(gradients, slopes, sizes, strict=True):
-        limit = (tolerance_of_gradients or tolerance) * np.max(np.abs(size))
-        np.testing.assert_allclose(np.asarray(mine, np.float64), theirs, rtol=0, atol=limit)
-
-
 @pytest.mark.parametrize("implementation", ["streamed", "xla"])
-@pytest.mark.parametrize(("n", "m", "block"), SIZES)
+@pytest.mark.parametrize(("n", "m", "block"), pairs.SIZES)
 def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation):
     x, y, some, slopes = case(n, m)
     every = np.ones(n, bool), np.ones(m, bool)
     for dtype in ("float32", "bfloat16"):
-        given = [np.asarray(jnp.asarray(z, dtype), np.float64) for z in (x, y)]
-        inputs = [jnp.asarray(z, dtype) for z in given]
+        inputs, given = pairs.inputs(x, y, dtype)
         for scale, bias in SCALES:
             for masks in (every, some):
                 numbers = np.float32(scale), np.float32(bias)
@@ -85,14 +69,14 @@ def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation):
                 expected = oracle(*given, scale, float(numbers[1]), masks, slopes)
                 # A logit has an absolute error of its size, and sigmoid the same relative one.
                 exact = 1e-6 * (1 + scale + abs(bias))
-                assert_close(got, expected, exact, exact if dtype == "float32" else 2**-7)
+                pairs.assert_close(got, expected, exact, exact if dtype == "float32" else 2**-7)
 
 
 @pytest.mark.parametrize(("scale", "bias"), SCALES)
 def test_float64_is_exact(scale, bias, x64):
     x, y, masks, slopes = case(100, 120, seed=1)
     got = run(x, y, scale, bias, masks, slopes, "streamed", 32)
-    assert_close(got, oracle(x, y, scale, bias, masks, slopes), 1e-12)
+    pairs.assert_close(got, oracle(x, y, scale, bias, masks, slopes), 1e-12)
 
 
 def test_even_slopes_take_one_pass_and_others_two(monkeypatch):
@@ -120,14 +104,12 @@ def test_slopes_of_any_kind_are_exact(x64):
     for keep in (masks, (np.ones(100, bool), np.ones(120, bool))):
         for given in (mean, almost, mean._replace(rows=slopes.rows)):
             got = run(x, y, 10.0, -10.0, keep, given, "streamed", 32)
-            assert_close(got, oracle(x, y, 10.0, -10.0, keep, given), 1e-12)
+            pairs.assert_close(got, oracle(x, y, 10.0, -10.0, keep, given), 1e-12)
 
 
 def test_payload_of_dropped_rows_has_no_influence():
     x, y, masks, slopes = case(40, 40, seed=4)
-    filled = lambda v: [
-        np.where(m[:, None], z, v).astype(np.float32) for z, m in zip((x, y), masks, strict=True)
-    ]
+    filled = functools.partial(pairs.filled, x, y, masks)
     numbers = np.float32(10.0), np.float32(-10.0)
     expected = run(*filled(0.0), *numbers, masks, slopes, "streamed", 16)
     for payload in (np.nan, np.inf, 1e30):
