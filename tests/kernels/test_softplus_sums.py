@@ -100,9 +100,10 @@ def test_even_slopes_take_one_pass_and_others_two(monkeypatch):
 def test_slopes_of_any_kind_are_exact(x64):
     x, y, masks, slopes = case(100, 120, seed=2)
     mean = SoftplusSums(np.full(100, 0.3), np.full(100, -0.3))
-    almost = SoftplusSums(mean.rows, np.where(np.arange(100) == 7, -0.2, -0.3))
+    one_less = np.where(np.arange(100) == np.flatnonzero(masks[0])[5], 0.2, 0.3)
+    uneven = [mean._replace(matches=-one_less), mean._replace(rows=one_less)]
     for keep in (masks, (np.ones(100, bool), np.ones(120, bool))):
-        for given in (mean, almost, mean._replace(rows=slopes.rows)):
+        for given in (mean, *uneven, mean._replace(rows=slopes.rows)):
             got = run(x, y, 10.0, -10.0, keep, given, "streamed", 32)
             pairs.assert_close(got, oracle(x, y, 10.0, -10.0, keep, given), 1e-12)
 
