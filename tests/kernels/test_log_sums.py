@@ -216,7 +216,7 @@ def test_bad_arguments_are_named(no_jaxtyping):
         log_sums(x, jnp.ones((3, 4)))
     with pytest.raises(ValueError, match=r"needs at least 3 rows, got 2; pass matches"):
         log_sums(x, x[:2])
-    with pytest.raises(ValueError, match=r"`matches` must be one row number .* float32 \(3,\)"):
+    with pytest.raises(ValueError, match=r"`matches` must be one whole number .* float32 \(3,\)"):
         log_sums(x, x, matches=jnp.ones(3))
     with pytest.raises(ValueError, match=r"`where_y` must have shape|`where` must have shape"):
         log_sums(x, x, where_y=jnp.ones(2, bool))

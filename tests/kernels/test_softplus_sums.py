@@ -46,9 +46,8 @@ def run(x, y, scale, bias, masks, slopes, implementation, block=512):
     }
 
     def sums(x, y, scale, bias):
-        sides = _api._sides(
-            "test", x, y, affine=(scale, bias), masks=masks, matches=jnp.arange(len(x))
-        )
+        sides = _api._sides("test", x, y, affine=(scale, bias), masks=masks, exclude=None)
+        sides = sides._replace(match=jnp.arange(len(x)))
         return _api._run("test", table, sides, None, implementation)
 
     values, pull = jax.vjp(sums, x, y, scale, bias)

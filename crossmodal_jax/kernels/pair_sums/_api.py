@@ -11,12 +11,16 @@ from crossmodal_jax._checks import check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels._dispatch import dispatch
 from crossmodal_jax.kernels.pair_sums import _log_sums_streamed, _softplus_sums_streamed, _xla
-from crossmodal_jax.kernels.pair_sums._sides import LogSums, Sides, SoftplusSums
+from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums
 from crossmodal_jax.numerics import zero_absent
 
 # Up to so many logits (16 MiB in float32) the plain implementation is as good, and any derivative
 # of it exists.
 _FEW = 2**22
+_LABEL_LOG_SUMS = {
+    "xla": _xla.label_log_sums,
+    "streamed": _log_sums_streamed.label_log_sums,
+}
 _LOG_SUMS = {"xla": _xla.log_sums, "streamed": _log_sums_streamed.log_sums}
 _SOFTPLUS_SUMS = {"xla": _xla.softplus_sums, "streamed": _softplus_sums_streamed.softplus_sums}
 
@@ -29,6 +33,7 @@ def log_sums(
     where: Bool[ArrayLike, "n"] | None = None,
     where_y: Bool[ArrayLike, "m"] | None = None,
     matches: Int[ArrayLike, "n"] | None = None,
+    exclude: Int[ArrayLike, "n"] | None = None,
     precision: str | jnp.dtype | None = None,
     implementation: str | Sequence[str] | None = None,
 ) -> LogSums:
@@ -44,6 +49,8 @@ def log_sums(
       where: Rows of x to keep, shape [n]. What a dropped row holds has no influence.
       where_y: Rows of y to keep, shape [m].
       matches: The row of y that belongs to each row of x, shape [n]; None for row i, and m ≥ n.
+      exclude: A row of y that each row of x is not compared with, such as itself, shape [n]; −1,
+        or None for all, for no such row.
       precision: Dtype of the operands of the matrix products, such as `"bfloat16"`, whose results
         are accumulated in float32; None for that of x and y.
       implementation: `"xla"` (all logits in memory), `"streamed"` (slabs of rows; memory linear
@@ -51,11 +58,12 @@ def log_sums(
         them; None takes the first for up to 2²² logits.
 
     Returns:
-      `LogSums(rows, columns, matches)` of shapes [n], [m], [n], float32 at least, 0 where dropped.
+      `LogSums(rows, columns, matches)` of shapes [n], [m], [n], float32 at least, 0 where dropped
+      or compared with nothing.
 
     Raises:
-      ValueError: If x and y are not matrices of one width, a mask or `matches` has another length,
-        m < n without `matches`, or `implementation` is unknown.
+      ValueError: If x and y are not matrices of one width, a mask, `matches` or `exclude` has
+        another length, m < n without `matches`, or `implementation` is unknown.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -63,8 +71,63 @@ def log_sums(
       >>> print(jnp.exp(sums.rows), jnp.exp(sums.columns), sums.matches)
       [2. 2.] [2. 2.] [0. 0.]
     """
-    sides = _sides("log_sums", x, y, affine=(scale, 0.0), masks=(where, where_y), matches=matches)
-    return _run("log_sums", _LOG_SUMS, sides, precision, implementation)
+    name = "log_sums"
+    sides = _sides(name, x, y, affine=(scale, 0.0), masks=(where, where_y), exclude=exclude)
+    sides = sides._replace(match=_check_matches(name, matches, sides))
+    return _run(name, _LOG_SUMS, sides, precision, implementation)
+
+
+def label_log_sums(
+    x: Float[ArrayLike, "n d"],
+    y: Float[ArrayLike, "m d"],
+    *,
+    labels: Int[ArrayLike, "n"],
+    labels_y: Int[ArrayLike, "m"],
+    scale: Float[ArrayLike, ""] | float = 1.0,
+    where: Bool[ArrayLike, "n"] | None = None,
+    where_y: Bool[ArrayLike, "m"] | None = None,
+    exclude: Int[ArrayLike, "n"] | None = None,
+    precision: str | jnp.dtype | None = None,
+    implementation: str | Sequence[str] | None = None,
+) -> LabelLogSums:
+    """The log-sums of `log_sums`, and the sums of the logits of all pairs of one label.
+
+    They are what softmax losses with several matches are made of: with Pᵢ the columns of the
+    label of row i, that of SupCon is rowsᵢ − row_matchesᵢ / |Pᵢ|.
+
+    Args:
+      x: Rows of the first side, shape [n, d].
+      y: Rows of the second side, shape [m, d].
+      labels: What the rows of x are, shape [n], any whole numbers.
+      labels_y: What the rows of y are, shape [m]; those match whose labels are equal.
+      scale: As for `log_sums`.
+      where: As for `log_sums`.
+      where_y: As for `log_sums`.
+      exclude: As for `log_sums`; what is excluded matches nothing.
+      precision: As for `log_sums`.
+      implementation: As for `log_sums`.
+
+    Returns:
+      `LabelLogSums(rows, columns, row_matches, column_matches)` of shapes [n], [m], [n], [m],
+      float32 at least, 0 where dropped or without a match.
+
+    Raises:
+      ValueError: As for `log_sums`, or if the labels are not one whole number for each row.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> x = jnp.eye(3)
+      >>> labels = jnp.array([7, 7, 5])
+      >>> sums = label_log_sums(x, x, labels=labels, labels_y=labels, exclude=jnp.arange(3))
+      >>> print(jnp.exp(sums.rows), sums.row_matches)
+      [2. 2. 2.] [0. 0. 0.]
+    """
+    name = "label_log_sums"
+    sides = _sides(name, x, y, affine=(scale, 0.0), masks=(where, where_y), exclude=exclude)
+    labels = _check_numbers(name, "labels", labels, sides.x.shape[0])
+    labels_y = _check_numbers(name, "labels_y", labels_y, sides.y.shape[0])
+    sides = sides._replace(labels=(labels, labels_y))
+    return _run(name, _LABEL_LOG_SUMS, sides, precision, implementation)
 
 
 def softplus_sums(
@@ -76,6 +139,7 @@ def softplus_sums(
     where: Bool[ArrayLike, "n"] | None = None,
     where_y: Bool[ArrayLike, "m"] | None = None,
     matches: Int[ArrayLike, "n"] | None = None,
+    exclude: Int[ArrayLike, "n"] | None = None,
     precision: str | jnp.dtype | None = None,
     implementation: str | Sequence[str] | None = None,
 ) -> SoftplusSums:
@@ -92,6 +156,7 @@ def softplus_sums(
       where: As for `log_sums`.
       where_y: As for `log_sums`.
       matches: As for `log_sums`.
+      exclude: As for `log_sums`.
       precision: As for `log_sums`.
       implementation: As for `log_sums`.
 
@@ -107,10 +172,10 @@ def softplus_sums(
       >>> print(jnp.exp(sums.rows), sums.matches)
       [4. 4.] [0. 0.]
     """
-    sides = _sides(
-        "softplus_sums", x, y, affine=(scale, bias), masks=(where, where_y), matches=matches
-    )
-    return _run("softplus_sums", _SOFTPLUS_SUMS, sides, precision, implementation)
+    name = "softplus_sums"
+    sides = _sides(name, x, y, affine=(scale, bias), masks=(where, where_y), exclude=exclude)
+    sides = sides._replace(match=_check_matches(name, matches, sides))
+    return _run(name, _SOFTPLUS_SUMS, sides, precision, implementation)
 
 
 def _sides(
@@ -120,7 +185,7 @@ def _sides(
     *,
     affine: tuple[Any, Any],
     masks: tuple[ArrayLike | None, ArrayLike | None],
-    matches: ArrayLike | None,
+    exclude: ArrayLike | None,
 ) -> Sides:
     x, y = jnp.asarray(x), jnp.asarray(y)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
@@ -132,8 +197,10 @@ def _sides(
     keep_y = check_where(name, masks[1], y.shape[:1])
     dtype = np.promote_types(np.promote_types(x.dtype, y.dtype), jnp.float32)
     scale, bias = (jnp.asarray(number, dtype) for number in affine)
-    match = _check_matches(name, matches, x.shape[0], y.shape[0])
-    return Sides(zero_absent(x, keep_x), zero_absent(y, keep_y), scale, bias, keep_x, keep_y, match)
+    x, y = zero_absent(x, keep_x), zero_absent(y, keep_y)
+    if exclude is not None:
+        exclude = _check_numbers(name, "exclude", exclude, x.shape[0])
+    return Sides(x, y, scale, bias, keep_x, keep_y, exclude=exclude)
 
 
 def _run(
@@ -152,18 +219,23 @@ def _run(
     return dispatch(name, implementations, implementation, sides, precision=precision)
 
 
-def _check_matches(name: str, matches: ArrayLike | None, num_x: int, num_y: int) -> Int[Array, "n"]:
-    if matches is None:
-        if num_x > num_y:
-            raise ValueError(
-                f"{name}: without `matches` row i of y belongs to row i of x, so that y needs at "
-                f"least {num_x} rows, got {num_y}; pass matches, Int [n]."
-            )
-        return jnp.arange(num_x)
-    matches = jnp.asarray(matches)
-    if matches.shape != (num_x,) or not jnp.issubdtype(matches.dtype, jnp.integer):
+def _check_matches(name: str, matches: ArrayLike | None, sides: Sides) -> Int[Array, "n"]:
+    num_x, num_y = sides.x.shape[0], sides.y.shape[0]
+    if matches is not None:
+        return _check_numbers(name, "matches", matches, num_x)
+    if num_x > num_y:
         raise ValueError(
-            f"{name}: `matches` must be one row number of y for each of the {num_x} rows of x, "
-            f"got {matches.dtype} {matches.shape}."
+            f"{name}: without `matches` row i of y belongs to row i of x, so that y needs at "
+            f"least {num_x} rows, got {num_y}; pass matches, Int [n]."
         )
-    return matches
+    return jnp.arange(num_x)
+
+
+def _check_numbers(name: str, argument: str, numbers: ArrayLike, num: int) -> Int[Array, "n"]:
+    numbers = jnp.asarray(numbers)
+    if numbers.shape != (num,) or not jnp.issubdtype(numbers.dtype, jnp.integer):
+        raise ValueError(
+            f"{name}: `{argument}` must be one whole number for each of {num} rows, got "
+            f"{numbers.dtype} {numbers.shape}; pass Int [{num}]."
+        )
+    return numbers

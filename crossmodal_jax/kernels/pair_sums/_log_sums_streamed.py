@@ -6,10 +6,12 @@ subtracted. Beyond that, maxima are: those of a row, which a slab holds whole, a
 the columns.
 
 For the cotangents a and b of the log-sums r of the rows and c of the columns, the slope of the
-logits is Gᵢⱼ = aᵢ exp(zᵢⱼ − rᵢ) + bⱼ exp(zᵢⱼ − cⱼ), and that of the match in its place.
+logits is Gᵢⱼ = aᵢ exp(zᵢⱼ − rᵢ) + bⱼ exp(zᵢⱼ − cⱼ), and where i and j match those of the matches
+are added.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,7 +19,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from crossmodal_jax.kernels.pair_sums import _tiles
-from crossmodal_jax.kernels.pair_sums._sides import LogSums, Sides
+from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides
 from crossmodal_jax.numerics import safe_norm
 
 # exp of it times a million rows, and the inverse of that, are numbers in float32.
@@ -26,47 +28,83 @@ _LARGEST = 60.0
 
 def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK) -> LogSums:
     """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
+    sums = label_log_sums(sides, precision=precision, block=block)
+    return LogSums(sums.rows, sums.columns, sums.row_matches)
+
+
+def label_log_sums(
+    sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK
+) -> LabelLogSums:
+    """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
     return _log_sums(_tiles.rows_of_a_slab(sides, precision, block), precision, sides)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _log_sums(block: int, precision: jnp.dtype, sides: Sides) -> LogSums:
-    tiles = _tiles.tiles_of(sides, block, precision)
-    columns, per_row = jax.lax.cond(_moderate(sides), _sums, _sums_by_maxima, tiles)
-    rows, matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
-    return LogSums(sides.of_rows(rows), sides.of_columns(columns), sides.of_matches(matches))
+def _log_sums(block: int, precision: jnp.dtype, sides: Sides) -> LabelLogSums:
+    """Without labels `column_matches` is None."""
+    return kept(sides, sums_of(block, precision, sides))
 
 
-def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[LogSums, Any]:
+def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[LabelLogSums, Any]:
     sums: Any = _log_sums(block, precision, sides)
     return sums, (sides, sums)
 
 
-def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LogSums) -> tuple[Sides]:
+def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LabelLogSums) -> tuple[Sides]:
     sides, sums = saved
-    of_columns = sides.of_columns(slopes.columns)
-    per_row = [_tiles.in_slabs(v, block) for v in (sides.of_rows(slopes.rows), sums.rows)]
-    own = _tiles.in_slabs(sides.of_matches(slopes.matches), block)
-
-    def moderate(z: Array, slope: Array, row: Array) -> Array:
-        of_rows = (slope * jnp.exp(-row))[:, None]
-        return jnp.exp(z) * (of_rows + of_columns * jnp.exp(-sums.columns))
-
-    def large(z: Array, slope: Array, row: Array) -> Array:
-        of_rows = slope[:, None] * jnp.exp(z - row[:, None])
-        return of_rows + of_columns * jnp.exp(z - sums.columns)
-
-    tiles = _tiles.tiles_of(sides, block, precision)
-    found = jax.lax.cond(
-        _moderate(sides),
-        lambda: _tiles.pull(sides, tiles, moderate, *per_row, own=own)[0][:3],
-        lambda: _tiles.pull(sides, tiles, large, *per_row, own=own)[0][:3],
-    )
-    # Log-sums take no bias, which every softmax cancels.
-    return (_tiles.slopes_of(sides, (*found, jnp.zeros_like(sides.bias))),)
+    found = slopes_of(block, precision, sides, sums, kept(sides, slopes))
+    return (_tiles.slopes_of(sides, found),)
 
 
 _log_sums.defvjp(_forward, _backward)
+
+
+def sums_of(block: int, precision: jnp.dtype, sides: Sides) -> LabelLogSums:
+    """The sums in slabs of `block` rows; −inf where they are empty."""
+    tiles = _tiles.tiles_of(sides, block, precision)
+    (columns, column_matches), per_row = jax.lax.cond(
+        _moderate(sides), _plain_sums, _sums_by_maxima, tiles
+    )
+    rows, row_matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
+    return LabelLogSums(rows, columns, row_matches, column_matches)
+
+
+def slopes_of(
+    block: int, precision: jnp.dtype, sides: Sides, sums: LabelLogSums, slopes: LabelLogSums
+) -> _tiles.Slopes:
+    """Slopes of x, y, scale and bias for those of the sums; all finite."""
+    tiles = _tiles.tiles_of(sides, block, precision)
+
+    def moderate(z: Array, slab: _tiles.Slab, slope: Array, row: Array, match: Array) -> Array:
+        of_rows = (slope * jnp.exp(-row))[:, None]
+        g = jnp.exp(z) * (of_rows + slopes.columns * jnp.exp(-sums.columns))
+        return g + _at_matches(tiles, slab, match, slopes.column_matches)
+
+    def large(z: Array, slab: _tiles.Slab, slope: Array, row: Array, match: Array) -> Array:
+        of_rows = slope[:, None] * jnp.exp(z - row[:, None])
+        g = of_rows + slopes.columns * jnp.exp(z - sums.columns)
+        return g + _at_matches(tiles, slab, match, slopes.column_matches)
+
+    rows = slopes.rows, sums.rows, slopes.row_matches
+    per_row = [_tiles.in_slabs(v, block) for v in rows]
+    found = jax.lax.cond(
+        _moderate(sides),
+        lambda: _tiles.pull(sides, tiles, moderate, *per_row)[0][:3],
+        lambda: _tiles.pull(sides, tiles, large, *per_row)[0][:3],
+    )
+    # Log-sums take no bias, which every softmax cancels.
+    return (*found, jnp.zeros_like(sides.bias))
+
+
+def kept(sides: Sides, sums: LabelLogSums) -> LabelLogSums:
+    """The sums, or their slopes, with 0 for those that are empty, dropped or excluded."""
+    rows, columns = sides.of_rows(_finite(sums.rows)), sides.of_columns(_finite(sums.columns))
+    if sides.labels is None:
+        row_matches, column_matches = sides.of_matches(sums.row_matches), sums.column_matches
+    else:
+        row_matches = sides.of_rows(sums.row_matches)
+        column_matches = sides.of_columns(sums.column_matches)
+    return LabelLogSums(rows, columns, row_matches, column_matches)
 
 
 def _moderate(sides: Sides) -> Bool[Array, ""]:
@@ -74,40 +112,62 @@ def _moderate(sides: Sides) -> Bool[Array, ""]:
     return jnp.abs(sides.scale) * longest[0] * longest[1] <= _LARGEST
 
 
-def _sums(tiles: _tiles.Tiles) -> tuple[Array, tuple[Array, Array]]:
-    """Log-sums of the columns; those of the rows and the logits of the matches, in slabs."""
+def _plain_sums(tiles: _tiles.Tiles) -> Any:
+    """Log-sums and matches of the columns; those of the rows, in slabs."""
 
-    def step(total: Array, slab: _tiles.Slab) -> tuple[Array, tuple[Array, Array]]:
-        z = tiles.logits(slab)
+    def look(z: Array, total: Array) -> tuple[Array, Array]:
         exponentials = jnp.exp(z)
-        rows = _log(jnp.sum(exponentials, axis=1))
-        return total + jnp.sum(exponentials, axis=0), (rows, _tiles.matches(z, slab))
+        rows = jnp.log(jnp.sum(exponentials, axis=1))
+        return rows, total + jnp.sum(exponentials, axis=0)
 
     start = jnp.zeros_like(tiles.keep_y, tiles.scale.dtype)
-    total, per_row = jax.lax.scan(step, start, tiles.slabs)
-    return _log(total), per_row
+    (total, matches), per_row = _over_slabs(tiles, look, start)
+    return (jnp.log(total), matches), per_row
 
 
-def _sums_by_maxima(tiles: _tiles.Tiles) -> tuple[Array, tuple[Array, Array]]:
-    def step(state: tuple[Array, Array], slab: _tiles.Slab) -> tuple[Any, tuple[Array, Array]]:
+def _sums_by_maxima(tiles: _tiles.Tiles) -> Any:
+    def look(z: Array, state: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
         largest, total = state
-        z = tiles.logits(slab)
         top = _finite(jnp.max(z, axis=1))
-        rows = top + _log(jnp.sum(jnp.exp(z - top[:, None]), axis=1))
+        rows = top + jnp.log(jnp.sum(jnp.exp(z - top[:, None]), axis=1))
         new = jnp.maximum(largest, jnp.max(z, axis=0))
         base = _finite(new)
         total = total * jnp.exp(largest - base) + jnp.sum(jnp.exp(z - base), axis=0)
-        return (new, total), (rows, _tiles.matches(z, slab))
+        return rows, (new, total)
 
     start = jnp.zeros_like(tiles.keep_y, tiles.scale.dtype)
-    (largest, total), per_row = jax.lax.scan(step, (start - jnp.inf, start), tiles.slabs)
-    return _finite(largest) + _log(total), per_row
+    ((largest, total), matches), per_row = _over_slabs(tiles, look, (start - jnp.inf, start))
+    return (_finite(largest) + jnp.log(total), matches), per_row
+
+
+def _over_slabs(
+    tiles: _tiles.Tiles, look: Callable[[Array, Any], tuple[Array, Any]], start: Any
+) -> Any:
+    """What `look` gathers of the columns and makes of the rows, and the logits of the matches."""
+
+    def step(state: tuple[Any, Any], slab: _tiles.Slab) -> tuple[Any, tuple[Array, Array]]:
+        gathered, column_matches = state
+        z = tiles.logits(slab)
+        rows, gathered = look(z, gathered)
+        if slab.label is None:
+            return (gathered, None), (rows, _tiles.matches(z, slab))
+        # The very numbers of the sums: what rounding did to them cancels in a loss.
+        matching = jnp.where(tiles.same_label(slab), z, 0)
+        state = gathered, column_matches + jnp.sum(matching, axis=0)
+        return state, (rows, jnp.sum(matching, axis=1))
+
+    none = None if tiles.label_y is None else jnp.zeros_like(tiles.keep_y, tiles.scale.dtype)
+    return jax.lax.scan(step, (start, none), tiles.slabs)
+
+
+def _at_matches(
+    tiles: _tiles.Tiles, slab: _tiles.Slab, rows: Array, columns: Array | None
+) -> Array:
+    """The slopes of the matches in their places."""
+    if columns is None:
+        return jnp.where(tiles.is_at(slab.match), rows[:, None], 0)
+    return jnp.where(tiles.same_label(slab), rows[:, None] + columns, 0)
 
 
 def _finite(x: Array) -> Array:
     return jnp.where(jnp.isneginf(x), 0, x)
-
-
-def _log(total: Array) -> Array:
-    """The logarithm; 0 of an empty sum, which nobody asks for."""
-    return jnp.log(jnp.where(total > 0, total, 1))

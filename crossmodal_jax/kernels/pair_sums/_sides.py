@@ -1,9 +1,9 @@
 """What is compared, and what comes out of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 
 class LogSums(NamedTuple):
@@ -19,6 +19,22 @@ class LogSums(NamedTuple):
     rows: Float[Array, "n"]
     columns: Float[Array, "m"]
     matches: Float[Array, "n"]
+
+
+class LabelLogSums(NamedTuple):
+    """What softmax losses with several matches need of a matrix of logits zᵢⱼ.
+
+    Attributes:
+      rows: As in `LogSums`, shape [n].
+      columns: As in `LogSums`, shape [m].
+      row_matches: Sum of the logits of each row and the kept columns of its label, shape [n].
+      column_matches: Sum of the logits of each column and the kept rows of its label, shape [m].
+    """
+
+    rows: Float[Array, "n"]
+    columns: Float[Array, "m"]
+    row_matches: Float[Array, "n"]
+    column_matches: Float[Array, "m"]
 
 
 class SoftplusSums(NamedTuple):
@@ -43,7 +59,9 @@ class Sides(NamedTuple):
       bias: What is added to the product; 0 for log-sums.
       keep_x: True = keep.
       keep_y: True = keep.
-      match: The row of y that belongs to each row of x.
+      match: The row of y that belongs to each row of x, [n]; None for sums by label.
+      exclude: The row of y that each row of x is not compared with, [n], or None.
+      labels: Labels of the rows of x, [n], and of y, [m]; None for sums with one match.
     """
 
     x: Float[Array, "n d"]
@@ -52,7 +70,16 @@ class Sides(NamedTuple):
     bias: Float[Array, ""]
     keep_x: Bool[Array, "n"]
     keep_y: Bool[Array, "m"]
-    match: Int[Array, "n"]
+    match: Any = None
+    exclude: Any = None
+    labels: Any = None
+
+    def compared(self) -> Bool[Array, "n m"]:
+        """True where both are kept and the pair is not excluded."""
+        both = self.keep_x[:, None] & self.keep_y
+        if self.exclude is None:
+            return both
+        return both & (jnp.arange(len(self.keep_y)) != self.exclude[:, None])
 
     def of_rows(self, values: Float[Array, "n"]) -> Float[Array, "n"]:
         """`values` with zeros for rows that are dropped, or compared with nothing."""
@@ -63,5 +90,8 @@ class Sides(NamedTuple):
         return jnp.where(self.keep_y & jnp.any(self.keep_x), values, 0)
 
     def of_matches(self, values: Float[Array, "n"]) -> Float[Array, "n"]:
-        """`values` with zeros for pairs of which one side is dropped."""
-        return jnp.where(self.keep_x & self.keep_y[self.match], values, 0)
+        """`values` with zeros for pairs of which one side is dropped, or that are excluded."""
+        compared = self.keep_x & self.keep_y[self.match]
+        if self.exclude is not None:
+            compared &= self.match != self.exclude
+        return jnp.where(compared, values, 0)

@@ -57,13 +57,15 @@ _softplus_sums.defvjp(_forward, _backward)
 def _pull(
     block: int, precision: jnp.dtype, sides: Sides, slopes: SoftplusSums
 ) -> tuple[_tiles.Slopes, tuple[Array, Array]]:
-    def slope_of(z: Array, slope: Array) -> Array:
-        # An exponential of its own: one shared with the softplus would be written down.
-        return slope[:, None] * jax.nn.sigmoid(z)
-
-    rows, own = (_tiles.in_slabs(v, block) for v in slopes)
     tiles = _tiles.tiles_of(sides, block, precision)
-    return _tiles.pull(sides, tiles, slope_of, rows, own=own, look=_look)
+
+    def slope_of(z: Array, slab: _tiles.Slab, row: Array, match: Array) -> Array:
+        # An exponential of its own: one shared with the softplus would be written down.
+        g = row[:, None] * jax.nn.sigmoid(z)
+        return g + jnp.where(tiles.is_at(slab.match), match[:, None], 0)
+
+    per_row = (_tiles.in_slabs(v, block) for v in slopes)
+    return _tiles.pull(sides, tiles, slope_of, *per_row, look=_look)
 
 
 def _even_slopes(sides: Sides) -> SoftplusSums:

@@ -26,7 +26,9 @@ class Slab(NamedTuple):
 
     x: Float[Array, "*k block d"]
     keep: Bool[Array, "*k block"]
-    match: Int[Array, "*k block"]
+    match: Any
+    exclude: Any
+    label: Any
 
 
 class Tiles(NamedTuple):
@@ -35,19 +37,35 @@ class Tiles(NamedTuple):
     slabs: Slab
     y: Float[Array, "m d"]
     keep_y: Bool[Array, "m"]
+    label_y: Any
     scale: Float[Array, ""]
     bias: Float[Array, ""]
 
     def logits(self, slab: Slab) -> Float[Array, "block m"]:
-        """Logits of a slab, −inf where either side is dropped."""
+        """Logits of a slab, −inf where they are not compared."""
         z = self.scale * product(slab.x, self.y) + self.bias
-        return jnp.where(slab.keep[:, None] & self.keep_y, z, -jnp.inf)
+        return jnp.where(self.compared(slab), z, -jnp.inf)
+
+    def compared(self, slab: Slab) -> Bool[Array, "block m"]:
+        """True where both are kept and the pair is not excluded."""
+        both = slab.keep[:, None] & self.keep_y
+        return both if slab.exclude is None else both & ~self.is_at(slab.exclude)
+
+    def is_at(self, columns: Int[Array, "block"]) -> Bool[Array, "block m"]:
+        """True in the one column of each row that is given."""
+        return jnp.arange(len(self.keep_y)) == columns[:, None]
+
+    def same_label(self, slab: Slab) -> Bool[Array, "block m"]:
+        """True where the labels agree and the two are compared."""
+        return (slab.label[:, None] == self.label_y) & self.compared(slab)
 
 
 def rows_of_a_slab(sides: Sides, precision: jnp.dtype, block: int) -> int:
     """At most `block` rows, fewer where a row is long."""
     num, width = sides.x.shape[0], sides.y.shape[0]
-    size = sides.scale.dtype.itemsize * (1 if precision == sides.scale.dtype else 2)
+    # And whether two have one label, if that is asked.
+    parts = 1 + (precision != sides.scale.dtype) + (sides.labels is not None)
+    size = sides.scale.dtype.itemsize * parts
     least = -(-num // max(1, min(block, _SLAB_BYTES // (size * width))))
     # A few more slabs, if those are even: then nothing is padded, and no copy made.
     num_slabs = next((k for k in range(least, 2 * least) if num % k == 0), least)
@@ -56,9 +74,11 @@ def rows_of_a_slab(sides: Sides, precision: jnp.dtype, block: int) -> int:
 
 def tiles_of(sides: Sides, block: int, precision: jnp.dtype) -> Tiles:
     """The sides with x in slabs of `block` rows."""
-    rows = sides.x.astype(precision), sides.keep_x, sides.match
-    slabs = Slab(*(in_slabs(v, block) for v in rows))
-    return Tiles(slabs, sides.y.astype(precision), sides.keep_y, sides.scale, sides.bias)
+    label_x, label_y = sides.labels or (None, None)
+    rows = Slab(sides.x.astype(precision), sides.keep_x, sides.match, sides.exclude, label_x)
+    slabs = jax.tree.map(lambda v: in_slabs(v, block), rows)
+    y = sides.y.astype(precision)
+    return Tiles(slabs, y, sides.keep_y, label_y, sides.scale, sides.bias)
 
 
 def in_slabs(rows: Array, block: int) -> Array:
@@ -77,23 +97,19 @@ def pull(
     tiles: Tiles,
     slope_of: Callable[..., Array],
     *per_row: Float[Array, "k block"],
-    own: Float[Array, "k block"],
     look: Callable[[Array, Slab], Any] = lambda _z, _slab: None,
 ) -> tuple[Slopes, Any]:
     """Slopes of x, y, scale and bias from those of the logits; and what `look` sees of those.
 
-    `slope_of(z, *per_row)` gives the slopes of the logits of a slab, to which those `own` to the
-    matches are added.
+    `slope_of(z, slab, *per_row)` gives the slopes of the logits of a slab, in float32: a slope of
+    nearly −1 plus a share of nearly 1 is lost in bfloat16.
     """
 
     def step(state: tuple[Array, ...], part: Any) -> tuple[tuple[Array, ...], Any]:
         dy, d_scale, d_bias = state
-        slab, own_slope, rest = part
+        slab, rest = part
         z = tiles.logits(slab)
-        g = slope_of(z, *rest)
-        # In float32: a slope of nearly −1 plus a share of nearly 1 is lost in bfloat16.
-        is_own = jnp.arange(g.shape[1]) == slab.match[:, None]
-        g = g + jnp.where(is_own, own_slope[:, None], 0)
+        g = slope_of(z, slab, *rest)
         d_bias += jnp.sum(g)
         g = g.astype(tiles.y.dtype)
         dx = combine(g, tiles.y)
@@ -101,16 +117,17 @@ def pull(
         dx = (sides.scale * dx).astype(sides.x.dtype)
         return (dy + combine(slab.x.T, g), d_scale, d_bias), (dx, look(z, slab))
 
+    # Inside `shard_map` what starts as zeros varies as the sides do.
     zero = jnp.zeros_like(sides.scale)
-    start = jnp.zeros(sides.y.shape[::-1], zero.dtype), zero, zero
-    (dy, d_scale, d_bias), (dx, seen) = jax.lax.scan(step, start, (tiles.slabs, own, per_row))
+    start = jnp.zeros_like(tiles.y.T, zero.dtype), zero, zero
+    (dy, d_scale, d_bias), (dx, seen) = jax.lax.scan(step, start, (tiles.slabs, per_row))
     dx = dx.reshape(-1, dx.shape[-1])[: sides.x.shape[0]]
     return (dx, (sides.scale * dy).astype(sides.y.dtype).T, d_scale, d_bias), seen
 
 
 def slopes_of(sides: Sides, slopes: Slopes) -> Sides:
     """What a backward pass returns: `slopes`, and none of what is boolean or whole."""
-    none: Any = [np.zeros(v.shape, jax.dtypes.float0) for v in sides[4:]]
+    none: Any = jax.tree.map(lambda v: np.zeros(v.shape, jax.dtypes.float0), sides[4:])
     return Sides(*slopes, *none)
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from crossmodal_jax.kernels.pair_sums._sides import LogSums, Sides, SoftplusSums
+from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums
 from crossmodal_jax.kernels.pair_sums._tiles import product
 from crossmodal_jax.numerics import masked_logsumexp, zero_absent
 
@@ -12,16 +12,30 @@ from crossmodal_jax.numerics import masked_logsumexp, zero_absent
 def log_sums(sides: Sides, *, precision: jnp.dtype) -> LogSums:
     """All logits in memory, [n, m]."""
     logits = _logits(sides, precision)
-    kept = sides.keep_x[:, None] & sides.keep_y
-    rows, columns = (masked_logsumexp(logits, kept, axis=axis) for axis in (1, 0))
-    return LogSums(sides.of_rows(rows), sides.of_columns(columns), _matches(sides, logits))
+    rows, columns = _rows_and_columns(sides, logits)
+    return LogSums(rows, columns, _matches(sides, logits))
+
+
+def label_log_sums(sides: Sides, *, precision: jnp.dtype) -> LabelLogSums:
+    """All logits in memory, [n, m]."""
+    logits = _logits(sides, precision)
+    label_x, label_y = sides.labels
+    matching = zero_absent(logits, (label_x[:, None] == label_y) & sides.compared())
+    rows, columns = _rows_and_columns(sides, logits)
+    return LabelLogSums(rows, columns, jnp.sum(matching, axis=1), jnp.sum(matching, axis=0))
 
 
 def softplus_sums(sides: Sides, *, precision: jnp.dtype) -> SoftplusSums:
     """All logits in memory, [n, m]."""
     logits = _logits(sides, precision)
-    rows = jnp.sum(zero_absent(jax.nn.softplus(logits).T, sides.keep_y), axis=0)
-    return SoftplusSums(sides.of_rows(rows), _matches(sides, logits))
+    rows = jnp.sum(zero_absent(jax.nn.softplus(logits), sides.compared()), axis=1)
+    return SoftplusSums(rows, _matches(sides, logits))
+
+
+def _rows_and_columns(sides: Sides, logits: Float[Array, "n m"]) -> list[Array]:
+    compared = sides.compared()
+    sums = [masked_logsumexp(logits, compared, axis=axis) for axis in (1, 0)]
+    return [zero_absent(v, jnp.any(compared, axis=a)) for v, a in zip(sums, (1, 0), strict=True)]
 
 
 def _logits(sides: Sides, precision: jnp.dtype) -> Float[Array, "n m"]:
