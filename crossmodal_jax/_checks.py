@@ -8,7 +8,7 @@ from types import ModuleType
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Int
 
 from crossmodal_jax._typing import ArrayLike
 
@@ -130,6 +130,17 @@ def check_where(
             "it has one entry per row."
         )
     return where
+
+
+def check_numbers(name: str, argument: str, numbers: ArrayLike, num: int) -> Int[Array, "num"]:
+    """Returns `numbers` as an array, which must be one whole number for each of `num` rows."""
+    numbers = jnp.asarray(numbers)
+    if numbers.shape != (num,) or not jnp.issubdtype(numbers.dtype, jnp.integer):
+        raise ValueError(
+            f"{name}: `{argument}` must be one whole number for each of {num} rows, got "
+            f"{numbers.dtype} {numbers.shape}; pass Int [{num}]."
+        )
+    return numbers
 
 
 def check_same_shape(name: str, **arrays: ArrayLike) -> tuple[Array, ...]:

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import kernels, numerics
-from crossmodal_jax._checks import check_pairs, check_where
+from crossmodal_jax._checks import check_where
 from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.losses._inputs import check_views
 
 
 def clip_loss(
@@ -60,7 +61,7 @@ def clip_loss(
       Khosla et al., `Supervised Contrastive Learning <https://arxiv.org/abs/2004.11362>`_, 2020,
       Eq. 2.
     """
-    x, y = _check_views("clip_loss", x, y)
+    x, y = check_views("clip_loss", x, y)
     keep = check_where("clip_loss", where, x.shape[:1])
     if positives is None:
         sums = kernels.log_sums(
@@ -123,7 +124,7 @@ def siglip_loss(
       Zhai et al., `Sigmoid Loss for Language Image Pre-Training
       <https://arxiv.org/abs/2303.15343>`_, 2023, Algorithm 1.
     """
-    x, y = _check_views("siglip_loss", x, y)
+    x, y = check_views("siglip_loss", x, y)
     keep = check_where("siglip_loss", where, x.shape[:1])
     sums = kernels.softplus_sums(
         x,
@@ -136,16 +137,6 @@ def siglip_loss(
         implementation=implementation,
     )
     return sums.rows - sums.matches
-
-
-def _check_views(name: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
-    x, y = check_pairs(name, x=x, y=y)
-    if x.shape != y.shape:
-        raise ValueError(
-            f"{name}: `x` and `y` must share one shape [n, d], got x.shape={x.shape} and "
-            f"y.shape={y.shape}; project both to one width."
-        )
-    return x, y
 
 
 def _check_positives(positives: ArrayLike, num: int) -> Bool[Array, "n n"]:

@@ -116,9 +116,9 @@ def bad_shapes(member):
     """Returns calls `(arrays, where)` that no member may accept."""
     arrays = arguments(member)
     return {
-        "rows": ([arrays[0], arrays[1][:-1]], None),
+        "rows": ([arrays[0], arrays[1][:-1], *arrays[2:]], None),
         "mask": (arrays, np.ones(_NUM - 1, bool)),
-        "rank": ([arrays[0], arrays[1][None, None]], None),
+        "rank": ([arrays[0], arrays[1][None, None], *arrays[2:]], None),
     }
 
 

@@ -10,8 +10,8 @@ import pytest
 from scipy.special import logsumexp
 
 from crossmodal_jax import kernels
-from crossmodal_jax.kernels import LabelLogSums
 from crossmodal_jax.kernels.pair_sums import _api, _log_sums_streamed
+from crossmodal_jax.kernels.pair_sums._sides import Sums
 
 
 def oracle(x, y, scale, masks, labels, exclude, slopes):
@@ -40,15 +40,15 @@ def case(n, m, seed=0):
     masks = masks if n <= m else masks[::-1]
     labels = rng.integers(-2, 3, n), rng.integers(-1, 4, m)
     exclude = np.where(rng.uniform(size=n) < 0.7, rng.integers(0, m, n), -1)
-    slopes = LabelLogSums(*(rng.normal(size=k) for k in (n, m, n, m)))
+    slopes = Sums(*(rng.normal(size=k) for k in (n, m, n, m)))
     return x, y, masks, labels, exclude, slopes
 
 
 @functools.partial(jax.jit, static_argnames=("implementation", "block"))
 def run(x, y, scale, masks, labels, exclude, slopes, implementation, block=16):
     table = {
-        "xla": _api._LABEL_LOG_SUMS["xla"],
-        "streamed": functools.partial(_log_sums_streamed.label_log_sums, block=block),
+        "xla": _api._LOG_SUMS["xla"],
+        "streamed": functools.partial(_log_sums_streamed.log_sums, block=block),
     }
 
     def sums(x, y, scale):
@@ -60,7 +60,7 @@ def run(x, y, scale, masks, labels, exclude, slopes, implementation, block=16):
 
 
 @pytest.mark.parametrize("implementation", ["streamed", "xla"])
-@pytest.mark.parametrize(("n", "m", "block"), [(1, 1, 4), (7, 5, 4), (129, 130, 64)])
+@pytest.mark.parametrize(("n", "m", "block"), [*pairs.SIZES, (7, 5, 4)])
 def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation):
     x, y, some, labels, exclude, slopes = case(n, m)
     every = np.ones(n, bool), np.ones(m, bool)
@@ -90,8 +90,18 @@ def test_labels_of_their_own_are_one_match_each(x64):
     labels = {"labels": np.arange(20), "labels_y": np.arange(30)}
     by_label = kernels.label_log_sums(x, y, **labels, **options)
     one = kernels.log_sums(x, y, **options)
-    for a, b in zip(by_label, (*one, np.pad(one.matches, (0, 10))), strict=True):
+    for a, b in zip(by_label[:4], (*one, np.pad(one.matches, (0, 10))), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-14)
+
+
+def test_counts_are_those_of_the_matches(x64):
+    x, y, masks, labels, exclude, _ = case(40, 30, seed=4)
+    compared = masks[0][:, None] & masks[1] & (np.arange(30) != exclude[:, None])
+    same = compared & (labels[0][:, None] == labels[1])
+    options = {"where": masks[0], "where_y": masks[1], "exclude": exclude}
+    sums = kernels.label_log_sums(x, y, labels=labels[0], labels_y=labels[1], **options)
+    np.testing.assert_array_equal(sums.row_counts, same.sum(1))
+    np.testing.assert_array_equal(sums.column_counts, same.sum(0))
 
 
 def test_what_is_excluded_is_in_no_sum(x64):

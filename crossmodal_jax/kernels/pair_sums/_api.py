@@ -7,20 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from crossmodal_jax._checks import check_where
+from crossmodal_jax._checks import check_numbers, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels._dispatch import dispatch
 from crossmodal_jax.kernels.pair_sums import _log_sums_streamed, _softplus_sums_streamed, _xla
-from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums
+from crossmodal_jax.kernels.pair_sums._counts import count_matches
+from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums, Sums
 from crossmodal_jax.numerics import zero_absent
 
 # Up to so many logits (16 MiB in float32) the plain implementation is as good, and any derivative
 # of it exists.
 _FEW = 2**22
-_LABEL_LOG_SUMS = {
-    "xla": _xla.label_log_sums,
-    "streamed": _log_sums_streamed.label_log_sums,
-}
 _LOG_SUMS = {"xla": _xla.log_sums, "streamed": _log_sums_streamed.log_sums}
 _SOFTPLUS_SUMS = {"xla": _xla.softplus_sums, "streamed": _softplus_sums_streamed.softplus_sums}
 
@@ -74,7 +71,7 @@ def log_sums(
     name = "log_sums"
     sides = _sides(name, x, y, affine=(scale, 0.0), masks=(where, where_y), exclude=exclude)
     sides = sides._replace(match=_check_matches(name, matches, sides))
-    return _run(name, _LOG_SUMS, sides, precision, implementation)
+    return LogSums(*_run(name, _LOG_SUMS, sides, precision, implementation)[:3])
 
 
 def label_log_sums(
@@ -92,8 +89,8 @@ def label_log_sums(
 ) -> LabelLogSums:
     """The log-sums of `log_sums`, and the sums of the logits of all pairs of one label.
 
-    They are what softmax losses with several matches are made of: with Pᵢ the columns of the
-    label of row i, that of SupCon is rowsᵢ − row_matchesᵢ / |Pᵢ|.
+    They are what softmax losses with several matches are made of: that of SupCon is
+    rowsᵢ − row_matchesᵢ / row_countsᵢ.
 
     Args:
       x: Rows of the first side, shape [n, d].
@@ -108,8 +105,9 @@ def label_log_sums(
       implementation: As for `log_sums`.
 
     Returns:
-      `LabelLogSums(rows, columns, row_matches, column_matches)` of shapes [n], [m], [n], [m],
-      float32 at least, 0 where dropped or without a match.
+      `LabelLogSums(rows, columns, row_matches, column_matches, row_counts, column_counts)` of
+      shapes [n], [m], [n], [m], [n], [m], float32 at least and whole numbers, 0 where dropped or
+      without a match.
 
     Raises:
       ValueError: As for `log_sums`, or if the labels are not one whole number for each row.
@@ -119,15 +117,17 @@ def label_log_sums(
       >>> x = jnp.eye(3)
       >>> labels = jnp.array([7, 7, 5])
       >>> sums = label_log_sums(x, x, labels=labels, labels_y=labels, exclude=jnp.arange(3))
-      >>> print(jnp.exp(sums.rows), sums.row_matches)
-      [2. 2. 2.] [0. 0. 0.]
+      >>> print(jnp.exp(sums.rows), sums.row_matches, sums.row_counts)
+      [2. 2. 2.] [0. 0. 0.] [1 1 0]
     """
     name = "label_log_sums"
     sides = _sides(name, x, y, affine=(scale, 0.0), masks=(where, where_y), exclude=exclude)
-    labels = _check_numbers(name, "labels", labels, sides.x.shape[0])
-    labels_y = _check_numbers(name, "labels_y", labels_y, sides.y.shape[0])
+    labels = check_numbers(name, "labels", labels, sides.x.shape[0])
+    labels_y = check_numbers(name, "labels_y", labels_y, sides.y.shape[0])
     sides = sides._replace(labels=(labels, labels_y))
-    return _run(name, _LABEL_LOG_SUMS, sides, precision, implementation)
+    sums: Sums = _run(name, _LOG_SUMS, sides, precision, implementation)
+    rows, columns, row_matches, column_matches = sums
+    return LabelLogSums(rows, columns, row_matches, column_matches, *count_matches(sides))
 
 
 def softplus_sums(
@@ -199,7 +199,7 @@ def _sides(
     scale, bias = (jnp.asarray(number, dtype) for number in affine)
     x, y = zero_absent(x, keep_x), zero_absent(y, keep_y)
     if exclude is not None:
-        exclude = _check_numbers(name, "exclude", exclude, x.shape[0])
+        exclude = check_numbers(name, "exclude", exclude, x.shape[0])
     return Sides(x, y, scale, bias, keep_x, keep_y, exclude=exclude)
 
 
@@ -222,20 +222,10 @@ def _run(
 def _check_matches(name: str, matches: ArrayLike | None, sides: Sides) -> Int[Array, "n"]:
     num_x, num_y = sides.x.shape[0], sides.y.shape[0]
     if matches is not None:
-        return _check_numbers(name, "matches", matches, num_x)
+        return check_numbers(name, "matches", matches, num_x)
     if num_x > num_y:
         raise ValueError(
             f"{name}: without `matches` row i of y belongs to row i of x, so that y needs at "
             f"least {num_x} rows, got {num_y}; pass matches, Int [n]."
         )
     return jnp.arange(num_x)
-
-
-def _check_numbers(name: str, argument: str, numbers: ArrayLike, num: int) -> Int[Array, "n"]:
-    numbers = jnp.asarray(numbers)
-    if numbers.shape != (num,) or not jnp.issubdtype(numbers.dtype, jnp.integer):
-        raise ValueError(
-            f"{name}: `{argument}` must be one whole number for each of {num} rows, got "
-            f"{numbers.dtype} {numbers.shape}; pass Int [{num}]."
-        )
-    return numbers

@@ -19,38 +19,29 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from crossmodal_jax.kernels.pair_sums import _tiles
-from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides
+from crossmodal_jax.kernels.pair_sums._sides import Sides, Sums
 from crossmodal_jax.numerics import safe_norm
 
 # exp of it times a million rows, and the inverse of that, are numbers in float32.
 _LARGEST = 60.0
 
 
-def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK) -> LogSums:
-    """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
-    sums = label_log_sums(sides, precision=precision, block=block)
-    return LogSums(sums.rows, sums.columns, sums.row_matches)
-
-
-def label_log_sums(
-    sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK
-) -> LabelLogSums:
+def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK) -> Sums:
     """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
     return _log_sums(_tiles.rows_of_a_slab(sides, precision, block), precision, sides)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _log_sums(block: int, precision: jnp.dtype, sides: Sides) -> LabelLogSums:
-    """Without labels `column_matches` is None."""
+def _log_sums(block: int, precision: jnp.dtype, sides: Sides) -> Sums:
     return kept(sides, sums_of(block, precision, sides))
 
 
-def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[LabelLogSums, Any]:
+def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[Sums, Any]:
     sums: Any = _log_sums(block, precision, sides)
     return sums, (sides, sums)
 
 
-def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LabelLogSums) -> tuple[Sides]:
+def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: Sums) -> tuple[Sides]:
     sides, sums = saved
     found = slopes_of(block, precision, sides, sums, kept(sides, slopes))
     return (_tiles.slopes_of(sides, found),)
@@ -59,18 +50,18 @@ def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: LabelLogSums
 _log_sums.defvjp(_forward, _backward)
 
 
-def sums_of(block: int, precision: jnp.dtype, sides: Sides) -> LabelLogSums:
+def sums_of(block: int, precision: jnp.dtype, sides: Sides) -> Sums:
     """The sums in slabs of `block` rows; −inf where they are empty."""
     tiles = _tiles.tiles_of(sides, block, precision)
     (columns, column_matches), per_row = jax.lax.cond(
         _moderate(sides), _plain_sums, _sums_by_maxima, tiles
     )
     rows, row_matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
-    return LabelLogSums(rows, columns, row_matches, column_matches)
+    return Sums(rows, columns, row_matches, column_matches)
 
 
 def slopes_of(
-    block: int, precision: jnp.dtype, sides: Sides, sums: LabelLogSums, slopes: LabelLogSums
+    block: int, precision: jnp.dtype, sides: Sides, sums: Sums, slopes: Sums
 ) -> _tiles.Slopes:
     """Slopes of x, y, scale and bias for those of the sums; all finite."""
     tiles = _tiles.tiles_of(sides, block, precision)
@@ -96,7 +87,7 @@ def slopes_of(
     return (*found, jnp.zeros_like(sides.bias))
 
 
-def kept(sides: Sides, sums: LabelLogSums) -> LabelLogSums:
+def kept(sides: Sides, sums: Sums) -> Sums:
     """The sums, or their slopes, with 0 for those that are empty, dropped or excluded."""
     rows, columns = sides.of_rows(_finite(sums.rows)), sides.of_columns(_finite(sums.columns))
     if sides.labels is None:
@@ -104,7 +95,7 @@ def kept(sides: Sides, sums: LabelLogSums) -> LabelLogSums:
     else:
         row_matches = sides.of_rows(sums.row_matches)
         column_matches = sides.of_columns(sums.column_matches)
-    return LabelLogSums(rows, columns, row_matches, column_matches)
+    return Sums(rows, columns, row_matches, column_matches)
 
 
 def _moderate(sides: Sides) -> Bool[Array, ""]:

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 
 class LogSums(NamedTuple):
@@ -29,12 +29,16 @@ class LabelLogSums(NamedTuple):
       columns: As in `LogSums`, shape [m].
       row_matches: Sum of the logits of each row and the kept columns of its label, shape [n].
       column_matches: Sum of the logits of each column and the kept rows of its label, shape [m].
+      row_counts: Number of such columns, shape [n].
+      column_counts: Number of such rows, shape [m].
     """
 
     rows: Float[Array, "n"]
     columns: Float[Array, "m"]
     row_matches: Float[Array, "n"]
     column_matches: Float[Array, "m"]
+    row_counts: Int[Array, "n"]
+    column_counts: Int[Array, "m"]
 
 
 class SoftplusSums(NamedTuple):
@@ -47,6 +51,22 @@ class SoftplusSums(NamedTuple):
 
     rows: Float[Array, "n"]
     matches: Float[Array, "n"]
+
+
+class Sums(NamedTuple):
+    """What an implementation of either kind of log-sums finds, or the slopes of it.
+
+    Attributes:
+      rows: As in `LogSums`.
+      columns: As in `LogSums`.
+      row_matches: Logits of the one match of each row, or as in `LabelLogSums`.
+      column_matches: As in `LabelLogSums`; None without labels.
+    """
+
+    rows: Float[Array, "n"]
+    columns: Float[Array, "m"]
+    row_matches: Float[Array, "n"]
+    column_matches: Any = None
 
 
 class Sides(NamedTuple):

@@ -63,8 +63,9 @@ class Tiles(NamedTuple):
 def rows_of_a_slab(sides: Sides, precision: jnp.dtype, block: int) -> int:
     """At most `block` rows, fewer where a row is long."""
     num, width = sides.x.shape[0], sides.y.shape[0]
-    # And whether two have one label, if that is asked.
-    parts = 1 + (precision != sides.scale.dtype) + (sides.labels is not None)
+    # And who matches or is left out, if that is asked.
+    masks = sides.labels is not None or sides.exclude is not None
+    parts = 1 + (precision != sides.scale.dtype) + masks
     size = sides.scale.dtype.itemsize * parts
     least = -(-num // max(1, min(block, _SLAB_BYTES // (size * width))))
     # A few more slabs, if those are even: then nothing is padded, and no copy made.

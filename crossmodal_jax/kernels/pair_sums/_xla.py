@@ -4,25 +4,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums
+from crossmodal_jax.kernels.pair_sums._sides import Sides, SoftplusSums, Sums
 from crossmodal_jax.kernels.pair_sums._tiles import product
 from crossmodal_jax.numerics import masked_logsumexp, zero_absent
 
 
-def log_sums(sides: Sides, *, precision: jnp.dtype) -> LogSums:
+def log_sums(sides: Sides, *, precision: jnp.dtype) -> Sums:
     """All logits in memory, [n, m]."""
     logits = _logits(sides, precision)
-    rows, columns = _rows_and_columns(sides, logits)
-    return LogSums(rows, columns, _matches(sides, logits))
-
-
-def label_log_sums(sides: Sides, *, precision: jnp.dtype) -> LabelLogSums:
-    """All logits in memory, [n, m]."""
-    logits = _logits(sides, precision)
+    rows, columns = (_log_sum(sides, logits, axis) for axis in (1, 0))
+    if sides.labels is None:
+        return Sums(rows, columns, _matches(sides, logits))
     label_x, label_y = sides.labels
     matching = zero_absent(logits, (label_x[:, None] == label_y) & sides.compared())
-    rows, columns = _rows_and_columns(sides, logits)
-    return LabelLogSums(rows, columns, jnp.sum(matching, axis=1), jnp.sum(matching, axis=0))
+    return Sums(rows, columns, jnp.sum(matching, axis=1), jnp.sum(matching, axis=0))
 
 
 def softplus_sums(sides: Sides, *, precision: jnp.dtype) -> SoftplusSums:
@@ -32,10 +27,10 @@ def softplus_sums(sides: Sides, *, precision: jnp.dtype) -> SoftplusSums:
     return SoftplusSums(rows, _matches(sides, logits))
 
 
-def _rows_and_columns(sides: Sides, logits: Float[Array, "n m"]) -> list[Array]:
+def _log_sum(sides: Sides, logits: Float[Array, "n m"], axis: int) -> Float[Array, "k"]:
     compared = sides.compared()
-    sums = [masked_logsumexp(logits, compared, axis=axis) for axis in (1, 0)]
-    return [zero_absent(v, jnp.any(compared, axis=a)) for v, a in zip(sums, (1, 0), strict=True)]
+    sums = masked_logsumexp(logits, compared, axis=axis)
+    return zero_absent(sums, jnp.any(compared, axis=axis))
 
 
 def _logits(sides: Sides, precision: jnp.dtype) -> Float[Array, "n m"]:
