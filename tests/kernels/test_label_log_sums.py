@@ -10,7 +10,7 @@ import pytest
 from scipy.special import logsumexp
 
 from crossmodal_jax import kernels
-from crossmodal_jax.kernels.pair_sums import _api, _log_sums_streamed
+from crossmodal_jax.kernels.pair_sums import _api, _log_sums_streamed, _xla
 from crossmodal_jax.kernels.pair_sums._sides import Sums
 
 
@@ -46,14 +46,12 @@ def case(n, m, seed=0):
 
 @functools.partial(jax.jit, static_argnames=("implementation", "block"))
 def run(x, y, scale, masks, labels, exclude, slopes, implementation, block=16):
-    table = {
-        "xla": _api._LOG_SUMS["xla"],
-        "streamed": functools.partial(_log_sums_streamed.log_sums, block=block),
-    }
+    streamed = functools.partial(_log_sums_streamed.log_sums, block=block)
+    run = {"xla": _xla.log_sums, "streamed": streamed}[implementation]
 
     def sums(x, y, scale):
         sides = _api._sides("test", x, y, affine=(scale, 0.0), masks=masks, exclude=exclude)
-        return _api._run("test", table, sides._replace(labels=labels), None, implementation)
+        return run(sides._replace(labels=labels), precision=x.dtype)
 
     values, pull = jax.vjp(sums, x, y, scale)
     return values, pull(jax.tree.map(lambda a, b: a.astype(b.dtype), slopes, values))

@@ -9,7 +9,7 @@ import pairs
 import pytest
 
 from crossmodal_jax.kernels import SoftplusSums, softplus_sums
-from crossmodal_jax.kernels.pair_sums import _api, _softplus_sums_streamed
+from crossmodal_jax.kernels.pair_sums import _api, _softplus_sums_streamed, _xla
 
 # Scale and bias.
 SCALES = [(0.0, 0.0), (0.05, 1.0), (1.0, 0.0), (10.0, -10.0), (30.0, -3.0), (100.0, 20.0)]
@@ -40,15 +40,12 @@ def oracle(x, y, scale, bias, masks, slopes):
 
 @functools.partial(jax.jit, static_argnames=("implementation", "block"))
 def run(x, y, scale, bias, masks, slopes, implementation, block=512):
-    table = {
-        "xla": _api._SOFTPLUS_SUMS["xla"],
-        "streamed": functools.partial(_softplus_sums_streamed.softplus_sums, block=block),
-    }
+    streamed = functools.partial(_softplus_sums_streamed.softplus_sums, block=block)
+    run = {"xla": _xla.softplus_sums, "streamed": streamed}[implementation]
 
     def sums(x, y, scale, bias):
         sides = _api._sides("test", x, y, affine=(scale, bias), masks=masks, exclude=None)
-        sides = sides._replace(match=jnp.arange(len(x)))
-        return _api._run("test", table, sides, None, implementation)
+        return run(sides._replace(match=jnp.arange(len(x))), precision=x.dtype)
 
     values, pull = jax.vjp(sums, x, y, scale, bias)
     return values, pull(jax.tree.map(lambda a, b: a.astype(b.dtype), slopes, values))
@@ -90,7 +87,7 @@ def test_even_slopes_take_one_pass_and_others_two(monkeypatch):
         jax.tree.map(lambda v: jnp.full_like(v, jnp.nan), sides[:4]),
         None,
     )
-    monkeypatch.setattr(_softplus_sums_streamed, "_pull", spoiled)
+    monkeypatch.setattr(_softplus_sums_streamed, "pull_of", spoiled)
     even = SoftplusSums(jnp.full(20, 0.3), jnp.full(20, -0.3))
     assert np.isfinite(pull(even)[0]).all()
     assert np.isnan(pull(even._replace(rows=values.rows))[0]).any()

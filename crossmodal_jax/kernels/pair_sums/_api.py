@@ -1,6 +1,7 @@
 """Sums over pairs: checks of the arguments and choice of the implementation."""
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,9 +11,16 @@ from jaxtyping import Array, Bool, Float, Int
 from crossmodal_jax._checks import check_numbers, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels._dispatch import dispatch
-from crossmodal_jax.kernels.pair_sums import _log_sums_streamed, _softplus_sums_streamed, _xla
+from crossmodal_jax.kernels.pair_sums import (
+    _log_sums_ring,
+    _log_sums_streamed,
+    _softplus_sums_ring,
+    _softplus_sums_streamed,
+    _xla,
+)
 from crossmodal_jax.kernels.pair_sums._counts import count_matches
-from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums, Sums
+from crossmodal_jax.kernels.pair_sums._ring import AxisName, ring_counts, varying
+from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums
 from crossmodal_jax.numerics import zero_absent
 
 # Up to so many logits (16 MiB in float32) the plain implementation is as good, and any derivative
@@ -20,6 +28,16 @@ from crossmodal_jax.numerics import zero_absent
 _FEW = 2**22
 _LOG_SUMS = {"xla": _xla.log_sums, "streamed": _log_sums_streamed.log_sums}
 _SOFTPLUS_SUMS = {"xla": _xla.softplus_sums, "streamed": _softplus_sums_streamed.softplus_sums}
+_IMPLEMENTATIONS = {
+    "log_sums": _LOG_SUMS,
+    "label_log_sums": _LOG_SUMS,
+    "softplus_sums": _SOFTPLUS_SUMS,
+}
+_RINGS = {
+    "log_sums": _log_sums_ring.log_sums,
+    "label_log_sums": _log_sums_ring.log_sums,
+    "softplus_sums": _softplus_sums_ring.softplus_sums,
+}
 
 
 def log_sums(
@@ -31,6 +49,7 @@ def log_sums(
     where_y: Bool[ArrayLike, "m"] | None = None,
     matches: Int[ArrayLike, "n"] | None = None,
     exclude: Int[ArrayLike, "n"] | None = None,
+    axis_name: AxisName | None = None,
     precision: str | jnp.dtype | None = None,
     implementation: str | Sequence[str] | None = None,
 ) -> LogSums:
@@ -48,11 +67,15 @@ def log_sums(
       matches: The row of y that belongs to each row of x, shape [n]; None for row i, and m ≥ n.
       exclude: A row of y that each row of x is not compared with, such as itself, shape [n]; −1,
         or None for all, for no such row.
+      axis_name: Inside `jax.shard_map`, the axis or axes of the mesh over which the rows of both
+        sides are spread: those given, and the sums, are the local ones, but all are compared with
+        all. `matches` and `exclude` are local rows of y. Blocks of y travel around a ring of
+        devices, in the backward pass too: collective-permutes, and nothing is gathered.
       precision: Dtype of the operands of the matrix products, such as `"bfloat16"`, whose results
         are accumulated in float32; None for that of x and y.
       implementation: `"xla"` (all logits in memory), `"streamed"` (slabs of rows; memory linear
         in n and m, for the gradient too, which exists once and in reverse mode), or a sequence of
-        them; None takes the first for up to 2²² logits.
+        them; None takes the first for up to 2²² logits. A ring is streamed.
 
     Returns:
       `LogSums(rows, columns, matches)` of shapes [n], [m], [n], float32 at least, 0 where dropped
@@ -71,7 +94,10 @@ def log_sums(
     name = "log_sums"
     sides = _sides(name, x, y, affine=(scale, 0.0), masks=(where, where_y), exclude=exclude)
     sides = sides._replace(match=_check_matches(name, matches, sides))
-    return LogSums(*_run(name, _LOG_SUMS, sides, precision, implementation)[:3])
+    sums = _run(
+        name, sides, axis_name=axis_name, precision=precision, implementation=implementation
+    )
+    return LogSums(sums.rows, sums.columns, sums.row_matches)
 
 
 def label_log_sums(
@@ -84,6 +110,7 @@ def label_log_sums(
     where: Bool[ArrayLike, "n"] | None = None,
     where_y: Bool[ArrayLike, "m"] | None = None,
     exclude: Int[ArrayLike, "n"] | None = None,
+    axis_name: AxisName | None = None,
     precision: str | jnp.dtype | None = None,
     implementation: str | Sequence[str] | None = None,
 ) -> LabelLogSums:
@@ -101,6 +128,7 @@ def label_log_sums(
       where: As for `log_sums`.
       where_y: As for `log_sums`.
       exclude: As for `log_sums`; what is excluded matches nothing.
+      axis_name: As for `log_sums`.
       precision: As for `log_sums`.
       implementation: As for `log_sums`.
 
@@ -125,9 +153,15 @@ def label_log_sums(
     labels = check_numbers(name, "labels", labels, sides.x.shape[0])
     labels_y = check_numbers(name, "labels_y", labels_y, sides.y.shape[0])
     sides = sides._replace(labels=(labels, labels_y))
-    sums: Sums = _run(name, _LOG_SUMS, sides, precision, implementation)
+    sums = _run(
+        name, sides, axis_name=axis_name, precision=precision, implementation=implementation
+    )
+    if axis_name is None:
+        row_counts, column_counts = count_matches(sides)
+    else:
+        row_counts, column_counts = ring_counts(varying(sides, axis_name), axis_name)
     rows, columns, row_matches, column_matches = sums
-    return LabelLogSums(rows, columns, row_matches, column_matches, *count_matches(sides))
+    return LabelLogSums(rows, columns, row_matches, column_matches, row_counts, column_counts)
 
 
 def softplus_sums(
@@ -140,6 +174,7 @@ def softplus_sums(
     where_y: Bool[ArrayLike, "m"] | None = None,
     matches: Int[ArrayLike, "n"] | None = None,
     exclude: Int[ArrayLike, "n"] | None = None,
+    axis_name: AxisName | None = None,
     precision: str | jnp.dtype | None = None,
     implementation: str | Sequence[str] | None = None,
 ) -> SoftplusSums:
@@ -157,6 +192,7 @@ def softplus_sums(
       where_y: As for `log_sums`.
       matches: As for `log_sums`.
       exclude: As for `log_sums`.
+      axis_name: As for `log_sums`.
       precision: As for `log_sums`.
       implementation: As for `log_sums`.
 
@@ -175,7 +211,9 @@ def softplus_sums(
     name = "softplus_sums"
     sides = _sides(name, x, y, affine=(scale, bias), masks=(where, where_y), exclude=exclude)
     sides = sides._replace(match=_check_matches(name, matches, sides))
-    return _run(name, _SOFTPLUS_SUMS, sides, precision, implementation)
+    return _run(
+        name, sides, axis_name=axis_name, precision=precision, implementation=implementation
+    )
 
 
 def _sides(
@@ -205,18 +243,23 @@ def _sides(
 
 def _run(
     name: str,
-    implementations: Mapping[str, Callable[..., Any]],
     sides: Sides,
+    *,
+    axis_name: AxisName | None,
     precision: str | jnp.dtype | None,
     implementation: str | Sequence[str] | None,
 ) -> Any:
-    if implementation is None:
-        few = sides.x.shape[0] * sides.y.shape[0] <= _FEW
-        implementation = "xla" if few else "streamed"
     if precision is None:
         precision = np.promote_types(sides.x.dtype, sides.y.dtype)
     precision = jnp.dtype(precision)
-    return dispatch(name, implementations, implementation, sides, precision=precision)
+    sides = varying(sides, axis_name)
+    if axis_name is not None:
+        ring = {"streamed": functools.partial(_RINGS[name], axis_name=axis_name)}
+        return dispatch(name, ring, implementation, sides, precision=precision)
+    if implementation is None:
+        few = sides.x.shape[0] * sides.y.shape[0] <= _FEW
+        implementation = "xla" if few else "streamed"
+    return dispatch(name, _IMPLEMENTATIONS[name], implementation, sides, precision=precision)
 
 
 def _check_matches(name: str, matches: ArrayLike | None, sides: Sides) -> Int[Array, "n"]:

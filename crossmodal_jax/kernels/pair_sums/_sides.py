@@ -102,12 +102,12 @@ class Sides(NamedTuple):
         return both & (jnp.arange(len(self.keep_y)) != self.exclude[:, None])
 
     def of_rows(self, values: Float[Array, "n"]) -> Float[Array, "n"]:
-        """`values` with zeros for rows that are dropped, or compared with nothing."""
-        return jnp.where(self.keep_x & jnp.any(self.keep_y), values, 0)
+        """`values` with zeros for rows that are dropped."""
+        return jnp.where(self.keep_x, values, 0)
 
     def of_columns(self, values: Float[Array, "m"]) -> Float[Array, "m"]:
-        """`values` with zeros for columns that are dropped, or compared with nothing."""
-        return jnp.where(self.keep_y & jnp.any(self.keep_x), values, 0)
+        """`values` with zeros for columns that are dropped."""
+        return jnp.where(self.keep_y, values, 0)
 
     def of_matches(self, values: Float[Array, "n"]) -> Float[Array, "n"]:
         """`values` with zeros for pairs of which one side is dropped, or that are excluded."""

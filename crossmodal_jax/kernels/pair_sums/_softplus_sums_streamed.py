@@ -23,21 +23,19 @@ def softplus_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLO
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _softplus_sums(block: int, precision: jnp.dtype, sides: Sides) -> SoftplusSums:
-    tiles = _tiles.tiles_of(sides, block, precision)
-    return _collected(sides, jax.lax.map(lambda slab: _look(tiles.logits(slab), slab), tiles.slabs))
+    return kept(sides, sums_of(block, precision, sides))
 
 
 def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[SoftplusSums, Any]:
-    (dx, dy, *numbers), seen = _pull(block, precision, sides, _even_slopes(sides))
+    (dx, dy, *numbers), sums = pull_of(block, precision, sides, even_slopes(sides))
     # They are no more exact than that.
     known = dx.astype(precision), dy.astype(precision), *numbers
-    return _collected(sides, seen), (sides, known)
+    return kept(sides, sums), (sides, known)
 
 
 def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: SoftplusSums) -> tuple[Sides]:
     sides, known = saved
-    even = _even_slopes(sides)
-    slopes = SoftplusSums(sides.of_rows(slopes.rows), sides.of_matches(slopes.matches))
+    even, slopes = even_slopes(sides), kept(sides, slopes)
     factor = slopes.rows[jnp.argmax(jnp.abs(slopes.rows))]
     same = [jnp.all(a == factor * b) for a, b in zip(slopes, even, strict=True)]
     found = jax.lax.cond(
@@ -46,7 +44,7 @@ def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: SoftplusSums
             (factor * _tiles.wide(v)).astype(w.dtype) for v, w in zip(known, sides[:4], strict=True)
         ),
         # Beside what is known there is less room.
-        lambda: _pull(-(-block // 2), precision, sides, slopes)[0],
+        lambda: pull_of(-(-block // 2), precision, sides, slopes)[0],
     )
     return (_tiles.slopes_of(sides, found),)
 
@@ -54,9 +52,17 @@ def _backward(block: int, precision: jnp.dtype, saved: Any, slopes: SoftplusSums
 _softplus_sums.defvjp(_forward, _backward)
 
 
-def _pull(
+def sums_of(block: int, precision: jnp.dtype, sides: Sides) -> SoftplusSums:
+    """The sums in slabs of `block` rows; those of no match are of no meaning."""
+    tiles = _tiles.tiles_of(sides, block, precision)
+    seen = jax.lax.map(lambda slab: _look(tiles.logits(slab), slab), tiles.slabs)
+    return _collected(sides, seen)
+
+
+def pull_of(
     block: int, precision: jnp.dtype, sides: Sides, slopes: SoftplusSums
-) -> tuple[_tiles.Slopes, tuple[Array, Array]]:
+) -> tuple[_tiles.Slopes, SoftplusSums]:
+    """Slopes of x, y, scale and bias for those of the sums, and the sums."""
     tiles = _tiles.tiles_of(sides, block, precision)
 
     def slope_of(z: Array, slab: _tiles.Slab, row: Array, match: Array) -> Array:
@@ -65,12 +71,19 @@ def _pull(
         return g + jnp.where(tiles.is_at(slab.match), match[:, None], 0)
 
     per_row = (_tiles.in_slabs(v, block) for v in slopes)
-    return _tiles.pull(sides, tiles, slope_of, *per_row, look=_look)
+    found, seen = _tiles.pull(sides, tiles, slope_of, *per_row, look=_look)
+    return found, _collected(sides, seen)
 
 
-def _even_slopes(sides: Sides) -> SoftplusSums:
+def even_slopes(sides: Sides) -> SoftplusSums:
+    """Those of the sum of the losses."""
     ones = jnp.ones_like(sides.keep_x, sides.scale.dtype)
-    return SoftplusSums(sides.of_rows(ones), -sides.of_matches(ones))
+    return kept(sides, SoftplusSums(ones, -ones))
+
+
+def kept(sides: Sides, sums: SoftplusSums) -> SoftplusSums:
+    """The sums, or their slopes, with 0 for what is dropped or excluded."""
+    return SoftplusSums(sides.of_rows(sums.rows), sides.of_matches(sums.matches))
 
 
 def _look(z: Array, slab: _tiles.Slab) -> tuple[Array, Array]:
@@ -80,4 +93,4 @@ def _look(z: Array, slab: _tiles.Slab) -> tuple[Array, Array]:
 
 def _collected(sides: Sides, per_row: tuple[Array, Array]) -> SoftplusSums:
     rows, matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
-    return SoftplusSums(sides.of_rows(rows), sides.of_matches(matches))
+    return SoftplusSums(rows, matches)
