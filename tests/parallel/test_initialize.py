@@ -1,10 +1,5 @@
 """Process start-up: what it reads, and two real processes on loopback."""
 
-import os
-import socket
-import subprocess
-import sys
-
 import jax
 import numpy as np
 import pytest
@@ -75,33 +70,8 @@ print("RESULT", rank, mesh.size, float(value), *np.asarray(grad).ravel().tolist(
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-
-    def start(rank):
-        values = (f"127.0.0.1:{port}", "2", str(rank))
-        environment = {
-            **os.environ,
-            **dict(zip(VARIABLES, values, strict=True)),
-            "JAX_NUM_CPU_DEVICES": "2",
-            "JAX_PLATFORMS": "cpu",
-        }
-        return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    processes = [start(rank) for rank in range(2)]
-    outputs = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    lines = [
-        next(line for line in out.splitlines() if line.startswith("RESULT")) for out, _ in outputs
-    ]
+def test_two_processes_equal_one(two_processes):
+    lines = two_processes(PROGRAM)
     x = np.arange(24, dtype=np.float32).reshape(8, 3) / 10
 
     def loss(w):
@@ -110,7 +80,6 @@ def test_two_processes_equal_one():
 
     value, grad = jax.value_and_grad(loss)(np.ones((3, 2), np.float32))
     expected = [4.0, float(value), *np.asarray(grad).ravel().tolist()]
-    for rank, line in enumerate(sorted(lines)):
-        numbers = [float(word) for word in line.split()[1:]]
+    for rank, numbers in enumerate(lines):
         assert numbers[0] == rank
         np.testing.assert_allclose(numbers[1:], expected, rtol=1e-6, atol=1e-6)

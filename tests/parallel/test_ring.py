@@ -166,6 +166,52 @@ def test_nothing_is_gathered(name):
     assert "all-to-all" not in program
 
 
+PROGRAM = """
+import jax, jax.numpy as jnp, numpy as np
+from crossmodal_jax import parallel
+parallel.initialize()
+mesh, rank = parallel.data_mesh(), jax.process_index()
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(2, 16, 5)).astype(np.float32)
+labels, keep = rng.integers(0, 4, size=16), rng.uniform(size=16) < 0.8
+mine = slice(8 * rank, 8 * rank + 8)
+batch = parallel.shard_batch([v[mine] for v in (x, y, labels, keep)], mesh)
+clip, siglip, supcon = (
+    parallel.over_rows(ring, mesh)
+    for ring in (parallel.ring_clip_loss, parallel.ring_siglip_loss, parallel.ring_supcon_loss)
+)
+
+def total(x, y, s, labels, keep):
+    loss = clip(x, y, logit_scale=s, where=keep) + siglip(x, y, logit_scale=s, where=keep)
+    loss += supcon(x, y, labels=labels, logit_scale=s, where=keep)
+    return jnp.mean(loss)
+
+value, grads = jax.jit(jax.value_and_grad(total, (0, 1, 2)))(*batch[:2], 3.0, *batch[2:])
+local = [np.concatenate([np.asarray(s.data) for s in g.addressable_shards]) for g in grads[:2]]
+numbers = [value, grads[2], *np.concatenate(local).ravel()]
+print("RESULT", rank, *map(float, numbers), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(two_processes):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 16, 5)).astype(np.float32)
+    labels, keep = rng.integers(0, 4, size=16), rng.uniform(size=16) < 0.8
+
+    def total(x, y, s):
+        options = {"logit_scale": s, "where": keep}
+        loss = losses.clip_loss(x, y, **options) + losses.siglip_loss(x, y, **options)
+        return jnp.mean(loss + losses.supcon_loss(x, y, labels=labels, **options))
+
+    value, grads = jax.value_and_grad(total, (0, 1, 2))(x, y, 3.0)
+    for rank, (number, *got) in enumerate(two_processes(PROGRAM)):
+        assert number == rank
+        local = np.concatenate([np.asarray(g)[8 * rank : 8 * rank + 8] for g in grads[:2]])
+        expected = np.concatenate([[value, grads[2]], local.ravel()])
+        np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
+
+
 def test_losses_that_are_made_of_one_device_take_a_mesh_of_their_own(x64):
     # Inside `shard_map` a plain loss is that of the local rows alone.
     x, y, *_ = _case()
