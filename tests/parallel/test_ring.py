@@ -47,7 +47,7 @@ def _case():
     keep[5:10] = False
     # Even cotangents, of which some losses make use, and others.
     weights = np.stack([np.ones(_NUM), rng.normal(size=_NUM)])
-    return x, y, rng.integers(0, 9, size=_NUM), keep, weights
+    return x, y, rng.integers(0, 9, size=_NUM, dtype=np.int32), keep, weights
 
 
 def _gradients(loss):

@@ -39,7 +39,7 @@ def _log_sums(block: int, precision: jnp.dtype, axis_name: AxisName, sides: Side
 
     zeros, zeros_y = (jnp.zeros_like(k, sides.scale.dtype) for k in (sides.keep_x, sides.keep_y))
     none = None if sides.labels is None else zeros_y
-    start = (zeros - jnp.inf, zeros), (block_of(sides), zeros_y - jnp.inf, none)
+    start = (zeros - jnp.inf, zeros), (block_of(sides, precision), zeros_y - jnp.inf, none)
     (rows, row_matches), (_, columns, column_matches) = around(axis_name, step, *start)
     return _log_sums_streamed.kept(sides, Sums(rows, columns, row_matches, column_matches))
 
@@ -73,7 +73,7 @@ def _backward(
     zero = jnp.zeros_like(sides.scale)
     here = jnp.zeros_like(_tiles.wide(sides.x)), zero, zero
     of_block = sums.columns, slopes.columns, slopes.column_matches
-    travelling = block_of(sides), of_block, jnp.zeros_like(_tiles.wide(sides.y))
+    travelling = block_of(sides, precision), of_block, jnp.zeros_like(_tiles.wide(sides.y))
     (dx, *numbers), (_, _, dy) = around(axis_name, step, here, travelling)
     found = dx.astype(sides.x.dtype), dy.astype(sides.y.dtype), *numbers
     return (_tiles.slopes_of(sides, found),)

@@ -59,22 +59,23 @@ def at_block(sides: Sides, is_home: Array, block: tuple[Any, ...]) -> Sides:
     return sides._replace(y=y, keep_y=keep_y, labels=labels, exclude=exclude)
 
 
-def block_of(sides: Sides) -> tuple[Any, ...]:
-    """What of the other side travels."""
-    return sides.y, sides.keep_y, None if sides.labels is None else sides.labels[1]
+def block_of(sides: Sides, precision: jnp.dtype) -> tuple[Any, ...]:
+    """What of the other side travels: no more of the numbers than the products take."""
+    label_y = None if sides.labels is None else sides.labels[1]
+    return sides.y.astype(precision), sides.keep_y, label_y
 
 
 def ring_counts(sides: Sides, axis_name: AxisName) -> tuple[Int[Array, "n"], Int[Array, "m"]]:
     """Numbers of matches among the rows of all devices."""
-    _, *names = block_of(sides)
 
     def step(is_home: Array, rows: Array, travelling: Any) -> tuple[Array, Any]:
-        block, columns = travelling
-        more = count_matches(at_block(sides, is_home, (sides.y, *block)))
-        return rows + more[0], (block, columns + more[1])
+        keep_y, label_y, columns = travelling
+        more = count_matches(at_block(sides, is_home, (sides.y, keep_y, label_y)))
+        return rows + more[0], (keep_y, label_y, columns + more[1])
 
-    none = [jnp.zeros_like(v) for v in sides.labels]
-    rows, (_, columns) = around(axis_name, step, none[0], (tuple(names), none[1]))
+    none = [jnp.zeros_like(v, int) for v in sides.labels]
+    travelling = sides.keep_y, sides.labels[1], none[1]
+    rows, (_, _, columns) = around(axis_name, step, none[0], travelling)
     return rows, columns
 
 

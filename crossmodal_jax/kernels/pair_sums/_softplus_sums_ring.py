@@ -33,7 +33,7 @@ def _softplus_sums(
         more = _softplus_sums_streamed.sums_of(block, precision, at)
         return _gathered(is_home, here, more), block_y
 
-    sums, _ = around(axis_name, step, _nothing(sides), block_of(sides))
+    sums, _ = around(axis_name, step, _nothing(sides), block_of(sides, precision))
     return _softplus_sums_streamed.kept(sides, sums)
 
 
@@ -90,7 +90,7 @@ def _round(
 
     zero = jnp.zeros_like(sides.scale)
     slope = jnp.zeros_like(_tiles.wide(sides.x)), zero, zero
-    travelling = block_of(sides), jnp.zeros_like(_tiles.wide(sides.y))
+    travelling = block_of(sides, precision), jnp.zeros_like(_tiles.wide(sides.y))
     start = (slope, _nothing(sides)), travelling
     ((dx, *numbers), sums), (_, dy) = around(axis_name, step, *start)
     return (dx, dy, *numbers), sums
