@@ -17,8 +17,30 @@ from crossmodal_jax.numerics import zero_absent
 # Up to so many logits (16 MiB in float32) the plain implementation is as good, and any derivative
 # of it exists.
 _FEW = 2**22
-_LOG_SUMS = {"xla": _xla.log_sums, "streamed": _log_sums_streamed.log_sums}
-_SOFTPLUS_SUMS = {"xla": _xla.softplus_sums, "streamed": _softplus_sums_streamed.softplus_sums}
+
+
+def _log_sums_mosaic(sides: Sides, *, precision: jnp.dtype) -> LogSums:
+    from crossmodal_jax.kernels.pair_sums import _mosaic
+
+    return _mosaic.log_sums(sides, precision=precision)
+
+
+def _softplus_sums_mosaic(sides: Sides, *, precision: jnp.dtype) -> SoftplusSums:
+    from crossmodal_jax.kernels.pair_sums import _mosaic
+
+    return _mosaic.softplus_sums(sides, precision=precision)
+
+
+_LOG_SUMS = {
+    "xla": _xla.log_sums,
+    "mosaic": _log_sums_mosaic,
+    "streamed": _log_sums_streamed.log_sums,
+}
+_SOFTPLUS_SUMS = {
+    "xla": _xla.softplus_sums,
+    "mosaic": _softplus_sums_mosaic,
+    "streamed": _softplus_sums_streamed.softplus_sums,
+}
 
 
 def log_sums(
@@ -145,7 +167,7 @@ def _run(
 ) -> Any:
     if implementation is None:
         few = sides.x.shape[0] * sides.y.shape[0] <= _FEW
-        implementation = "xla" if few else "streamed"
+        implementation = "xla" if few else ("mosaic", "streamed")
     if precision is None:
         precision = np.promote_types(sides.x.dtype, sides.y.dtype)
     precision = jnp.dtype(precision)

@@ -1,0 +1,208 @@
+"""Sums over pairs by kernels for Hopper GPUs: interpreted on a CPU, and lowered for a GPU.
+
+Neither runs one there. What interpretation leaves open, layouts in registers and memory, is
+decided when a kernel is lowered, which fails where they do not fit.
+"""
+
+import functools
+import importlib
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pairs
+import pytest
+import test_log_sums
+import test_softplus_sums
+
+from crossmodal_jax.kernels import log_sums, softplus_sums
+from crossmodal_jax.kernels.pair_sums import _api, _mosaic
+
+SUMS = {"log": log_sums, "softplus": softplus_sums}
+TABLES = {"log": _api._LOG_SUMS, "softplus": _api._SOFTPLUS_SUMS}
+MINE = {"log": _mosaic.log_sums, "softplus": _mosaic.softplus_sums}
+# jax 0.10 has no public name for it.
+INTERPRET = "jax._src.pallas.mosaic_gpu.interpret"
+
+
+@pytest.fixture
+def interpret(monkeypatch):
+    """Has the kernels interpreted from here on, and programs compiled anew."""
+    params = pytest.importorskip(f"{INTERPRET}.params")
+
+    def choose(**options):
+        how = params.InterpretGPUParams(**options)
+        for name, table in TABLES.items():
+            monkeypatch.setitem(table, "mosaic", functools.partial(MINE[name], interpret=how))
+        run.clear_cache()
+
+    yield choose
+    run.clear_cache()
+
+
+@functools.partial(jax.jit, static_argnames=("name", "implementation"))
+def run(x, y, affine, masks, slopes, match=None, name="log", implementation="mosaic"):
+    """Values and gradients with products of operands in bfloat16."""
+
+    def sums(x, y, *affine):
+        return SUMS[name](
+            x,
+            y,
+            **dict(zip(("scale", "bias"), affine, strict=False)),
+            where=masks[0],
+            where_y=masks[1],
+            matches=match,
+            precision="bfloat16",
+            implementation=implementation,
+        )
+
+    values, pull = jax.vjp(sums, x, y, *affine)
+    return values, pull(jax.tree.map(lambda a, b: a.astype(b.dtype), slopes, values))
+
+
+def case(module, n, m, d):
+    """Sides of width d that bfloat16 holds, masks, and cotangents."""
+    x, y, masks, slopes = module.case(n, m)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(d, 6)))[0].T
+    x, y = (np.asarray(jnp.asarray(z @ turn, "bfloat16"), np.float32) for z in (x, y))
+    return x, y, masks, slopes
+
+
+def assert_log_sums(n, m, d, scales, match=None):
+    x, y, some, slopes = case(test_log_sums, n, m, d)
+    for scale in scales:
+        # What is dropped holds anything.
+        masks, payload = (some, np.nan) if scale else ((np.ones(n, bool), np.ones(m, bool)), 0.0)
+        given = pairs.filled(x, y, masks, payload), [np.float32(scale)], masks, slopes, match
+        sides = np.float64(x), np.float64(y)
+        expected = test_log_sums.oracle(*sides, scale, masks, slopes, match)
+        check(given, expected, 1e-6 * (1 + scale), "log")
+
+
+def assert_softplus_sums(n, m, d, scales):
+    x, y, some, slopes = case(test_softplus_sums, n, m, d)
+    for scale, bias in scales:
+        masks, payload = (some, np.nan) if scale else ((np.ones(n, bool), np.ones(m, bool)), 0.0)
+        numbers = np.float32(scale), np.float32(bias)
+        given = pairs.filled(x, y, masks, payload), numbers, masks, slopes, None
+        sides = np.float64(x), np.float64(y)
+        expected = test_softplus_sums.oracle(*sides, scale, bias, masks, slopes)
+        check(given, expected, 1e-6 * (1 + scale + abs(bias)), "softplus")
+
+
+def check(given, expected, exact, name):
+    """Compares with the oracle, and with the plain implementation."""
+    inputs, *rest = given
+    got = run(*inputs, *rest, name=name)
+    # A slope in bfloat16 has its relative error.
+    pairs.assert_close(got, expected, exact, 2**-8)
+    plain = run(*inputs, *rest, name=name, implementation="xla")
+    pairs.assert_close(got, (*plain, expected[-1]), exact, 2**-7)
+
+
+def test_log_sums_are_those_of_numpy(interpret):
+    # Two tiles either way and three steps along d, of which the last are not full.
+    interpret()
+    match = np.random.default_rng(2).integers(0, 150, 130)
+    assert_log_sums(130, 150, 130, (0.0, 1.0, 30.0, 100.0), match)
+
+
+def test_softplus_sums_are_those_of_numpy(interpret):
+    interpret()
+    assert_softplus_sums(100, 150, 70, ((0.0, 0.0), (1.0, -16.0), (30.0, 3.0)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "m", "d"), [(1, 1, 6), (3, 300, 64), (257, 260, 320)])
+def test_any_sizes_are_those_of_numpy(n, m, d, interpret):
+    interpret()
+    assert_log_sums(n, m, d, (0.0, 0.05, 1.0, 30.0, 59.0, 61.0, 100.0))
+    assert_softplus_sums(n, m, d, ((0.0, 0.0), (0.05, 1.0), (10.0, -10.0), (100.0, 20.0)))
+
+
+@pytest.mark.slow
+def test_several_slabs_are_those_of_numpy(interpret, monkeypatch):
+    interpret()
+    sums = importlib.import_module("crossmodal_jax.kernels.pair_sums._mosaic_sums")
+    monkeypatch.setattr(sums, "_ROWS", 128)
+    assert_log_sums(300, 310, 6, (1.0, 100.0))
+    assert_softplus_sums(300, 310, 6, ((10.0, -10.0),))
+
+
+@pytest.mark.slow
+def test_nothing_races(interpret):
+    races = pytest.importorskip(f"{INTERPRET}.interpret_pallas_call").get_races
+    interpret(detect_races=True)
+    for name, module, affine in (
+        ("log", test_log_sums, {"scale": 1.0}),
+        ("log", test_log_sums, {"scale": 100.0}),
+        ("softplus", test_softplus_sums, {"scale": 1.0}),
+    ):
+        x, y, *_ = case(module, 130, 150, 130)
+        sums = functools.partial(
+            SUMS[name], **affine, precision="bfloat16", implementation="mosaic"
+        )
+        values, pull = jax.vjp(sums, x, y)
+        jax.block_until_ready(values)
+        # Those of the last kernel, of which there is one each way.
+        assert not races().races_found
+        jax.block_until_ready(pull(values))
+        assert not races().races_found
+
+
+@pytest.mark.slow
+def test_maps_over_scales(interpret):
+    interpret()
+    x, y, *_ = case(test_log_sums, 20, 20, 6)
+    loss = lambda s: jnp.sum(
+        log_sums(x, y, scale=s, precision="bfloat16", implementation="mosaic").rows
+    )
+    scales = jnp.asarray([1.0, 30.0, 90.0])
+    together = jax.jit(jax.vmap(jax.value_and_grad(loss)))(scales)
+    for i, s in enumerate(scales):
+        for mine, theirs in zip(together, jax.jit(jax.value_and_grad(loss))(s), strict=True):
+            np.testing.assert_allclose(mine[i], theirs, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "kernels"), [("log", 4), ("softplus", 2)])
+@pytest.mark.parametrize("d", [64, 200])
+def test_kernels_lower_for_a_gpu(name, kernels, d, monkeypatch):
+    monkeypatch.setattr(_mosaic, "_refuse", lambda *_: None)
+
+    def loss(x, y, scale):
+        sums = SUMS[name](x, y, scale=scale, precision="bfloat16", implementation="mosaic")
+        return jnp.mean(sums.rows - sums.matches)
+
+    x, y = (jax.ShapeDtypeStruct((n, d), jnp.float32) for n in (10_000, 20_000))
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
+        traced = jax.jit(jax.value_and_grad(loss, (0, 1, 2))).trace(x, y, np.float32(1))
+        text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert text.count("stablehlo.custom_call @mosaic_gpu") == kernels
+
+
+def test_what_cannot_run_is_refused(monkeypatch, no_jaxtyping):
+    x = jnp.ones((3, 2))
+    for sums in SUMS.values():
+        ask = functools.partial(sums, implementation="mosaic")
+        with pytest.raises(NotImplementedError, match=r"'mosaic' \(needs a GPU of .* 9.0, got cpu"):
+            ask(x, x, precision="bfloat16")
+        with pytest.raises(NotImplementedError, match=r'needs precision="bfloat16", got float32'):
+            ask(x, x)
+        with pytest.raises(NotImplementedError, match=r"needs rows on either side and a width"):
+            ask(x[:, :0], x[:, :0], precision="bfloat16")
+    found = {}
+    monkeypatch.setitem(_api._LOG_SUMS, "mosaic", lambda sides, **_: found.update(sides=sides))
+    log_sums(x, x, implementation="mosaic")
+    left_out = types.SimpleNamespace(**{**found["sides"]._asdict(), "exclude": jnp.arange(3)})
+    with pytest.raises(NotImplementedError, match=r"leaves out no single pairs"):
+        _mosaic.log_sums(left_out, precision=jnp.dtype("bfloat16"))
+
+
+def test_many_logits_take_the_kernels_where_those_run(monkeypatch, no_jaxtyping):
+    x = jnp.ones((8, 2), jnp.bfloat16)
+    monkeypatch.setattr(_api, "_FEW", 63)
+    monkeypatch.setitem(_api._LOG_SUMS, "streamed", lambda *_, **__: "streamed")
+    assert log_sums(x, x) == "streamed"
+    monkeypatch.setitem(_api._LOG_SUMS, "mosaic", lambda *_, **__: "mosaic")
+    assert log_sums(x, x) == "mosaic"
