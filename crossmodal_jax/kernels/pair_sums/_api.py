@@ -69,8 +69,10 @@ def log_sums(
       precision: Dtype of the operands of the matrix products, such as `"bfloat16"`, whose results
         are accumulated in float32; None for that of x and y.
       implementation: `"xla"` (all logits in memory), `"streamed"` (slabs of rows; memory linear
-        in n and m, for the gradient too, which exists once and in reverse mode), or a sequence of
-        them; None takes the first for up to 2²² logits.
+        in n and m, for the gradient too, which exists once and in reverse mode), `"mosaic"` (the
+        same by kernels for GPUs of compute capability 9.0, such as the H100, with precision
+        bfloat16; shared out among devices by `shard_map` only), or a sequence of them; None takes
+        the first for up to 2²² logits, beyond that the last where it can run, else the second.
 
     Returns:
       `LogSums(rows, columns, matches)` of shapes [n], [m], [n], float32 at least, 0 where dropped.
@@ -78,6 +80,7 @@ def log_sums(
     Raises:
       ValueError: If x and y are not matrices of one width, a mask or `matches` has another length,
         m < n without `matches`, or `implementation` is unknown.
+      NotImplementedError: If no implementation asked for can run here.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -122,6 +125,7 @@ def softplus_sums(
 
     Raises:
       ValueError: As for `log_sums`.
+      NotImplementedError: As for `log_sums`.
 
     Examples:
       >>> import jax.numpy as jnp

@@ -7,6 +7,9 @@ import jax.numpy as jnp
 
 from crossmodal_jax.kernels.pair_sums._sides import LogSums, Sides, SoftplusSums
 
+# 2¹⁶ − 1 tiles of 128 columns, as many blocks as a grid has along its second axis.
+_MOST = 8_388_480
+
 
 def log_sums(sides: Sides, *, precision: jnp.dtype, interpret: Any = False) -> LogSums:
     """The same in O((n + m) d) memory and that of a slab of slopes.
@@ -35,8 +38,12 @@ def _refuse(sides: Sides, precision: jnp.dtype, interpret: Any) -> None:
         raise NotImplementedError(f"sums up in float32, got {sides.scale.dtype}")
     if 0 in sides.x.shape or 0 in sides.y.shape:
         raise NotImplementedError("needs rows on either side and a width")
+    if sides.y.shape[0] > _MOST:
+        raise NotImplementedError(f"takes up to {_MOST} rows of y, got {sides.y.shape[0]}")
     if getattr(sides, "exclude", None) is not None:
         raise NotImplementedError("leaves out no single pairs")
+    if jax.__version_info__ < (0, 10, 2):
+        raise NotImplementedError(f"needs jax 0.10.2 or later, got {jax.__version__}")
     device = jax.devices()[0]
     capability = getattr(device, "compute_capability", "none")
     if not interpret and capability != "9.0":
