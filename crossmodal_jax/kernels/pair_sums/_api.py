@@ -20,14 +20,36 @@ from crossmodal_jax.kernels.pair_sums import (
 )
 from crossmodal_jax.kernels.pair_sums._counts import count_matches
 from crossmodal_jax.kernels.pair_sums._ring import AxisName, ring_counts, varying
-from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums
+from crossmodal_jax.kernels.pair_sums._sides import LabelLogSums, LogSums, Sides, SoftplusSums, Sums
 from crossmodal_jax.numerics import zero_absent
 
 # Up to so many logits (16 MiB in float32) the plain implementation is as good, and any derivative
 # of it exists.
 _FEW = 2**22
-_LOG_SUMS = {"xla": _xla.log_sums, "streamed": _log_sums_streamed.log_sums}
-_SOFTPLUS_SUMS = {"xla": _xla.softplus_sums, "streamed": _softplus_sums_streamed.softplus_sums}
+
+
+def _log_sums_mosaic(sides: Sides, *, precision: jnp.dtype) -> Sums:
+    from crossmodal_jax.kernels.pair_sums import _mosaic
+
+    return Sums(*_mosaic.log_sums(sides, precision=precision))
+
+
+def _softplus_sums_mosaic(sides: Sides, *, precision: jnp.dtype) -> SoftplusSums:
+    from crossmodal_jax.kernels.pair_sums import _mosaic
+
+    return _mosaic.softplus_sums(sides, precision=precision)
+
+
+_LOG_SUMS = {
+    "xla": _xla.log_sums,
+    "streamed": _log_sums_streamed.log_sums,
+    "mosaic": _log_sums_mosaic,
+}
+_SOFTPLUS_SUMS = {
+    "xla": _xla.softplus_sums,
+    "streamed": _softplus_sums_streamed.softplus_sums,
+    "mosaic": _softplus_sums_mosaic,
+}
 _IMPLEMENTATIONS = {
     "log_sums": _LOG_SUMS,
     "label_log_sums": _LOG_SUMS,
@@ -74,8 +96,10 @@ def log_sums(
       precision: Dtype of the operands of the matrix products, such as `"bfloat16"`, whose results
         are accumulated in float32; None for that of x and y.
       implementation: `"xla"` (all logits in memory), `"streamed"` (slabs of rows; memory linear
-        in n and m, for the gradient too, which exists once and in reverse mode), or a sequence of
-        them; None takes the first for up to 2²² logits. A ring is streamed.
+        in n and m, for the gradient too, which exists once and in reverse mode), `"mosaic"` (the
+        same by kernels for GPUs of compute capability 9.0, such as the H100, with precision
+        bfloat16; tested by interpretation, and taken only by name), or a sequence of them; None
+        takes the first for up to 2²² logits, else the second. A ring is streamed.
 
     Returns:
       `LogSums(rows, columns, matches)` of shapes [n], [m], [n], float32 at least, 0 where dropped
@@ -84,6 +108,7 @@ def log_sums(
     Raises:
       ValueError: If x and y are not matrices of one width, a mask, `matches` or `exclude` has
         another length, m < n without `matches`, or `implementation` is unknown.
+      NotImplementedError: If no implementation asked for can run here.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -201,6 +226,7 @@ def softplus_sums(
 
     Raises:
       ValueError: As for `log_sums`.
+      NotImplementedError: As for `log_sums`.
 
     Examples:
       >>> import jax.numpy as jnp
