@@ -25,10 +25,10 @@ def definition(x, scale):
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0, 3.0])
-def test_equal_pairs_have_gradient_zero(power):
+def test_equal_pairs_have_gradient_zero(power, strict):
     x = np.float32([[1, 2], [3, -1], [0, 0]])
     y = np.float32([[1, 2], [0, 3], [0, 0]])
-    value, pull = jax.vjp(jax.jit(lambda x: alignment_loss(x, y, power=power)), x)
+    value, pull = jax.vjp(lambda x: alignment_loss(x, y, power=power), x)
     np.testing.assert_allclose(value, [0, 5**power, 0], rtol=1e-6)
     slope = pull(np.ones(3, np.float32))[0]
     expected = power * 5 ** (power - 2) * (x - y)
