@@ -113,7 +113,7 @@ def check_present(
 
 
 def check_where(
-    name: str, where: ArrayLike | None, shape: tuple[int, ...]
+    name: str, where: ArrayLike | None, shape: tuple[int, ...], *, argument: str = "where"
 ) -> Bool[Array, "*shape"]:
     """Returns a mask as Bool of exactly `shape`; None means keep all."""
     if where is None:
@@ -121,12 +121,12 @@ def check_where(
     where = jnp.asarray(where)
     if where.dtype != jnp.bool_:
         raise TypeError(
-            f"{name}: `where` must be boolean (True = keep), got {where.dtype}; "
-            "convert it with where.astype(bool)."
+            f"{name}: `{argument}` must be boolean (True = keep), got {where.dtype}; "
+            f"convert it with {argument}.astype(bool)."
         )
     if where.shape != shape:
         raise ValueError(
-            f"{name}: `where` must have shape {shape}, got where.shape={where.shape}; "
+            f"{name}: `{argument}` must have shape {shape}, got {argument}.shape={where.shape}; "
             "it has one entry per row."
         )
     return where

@@ -1,0 +1,80 @@
+"""What losses of whole sets of rows begin with: checks, dropped rows 0, float32 at least."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from crossmodal_jax import numerics
+from crossmodal_jax._checks import check_pairs, check_where
+from crossmodal_jax._typing import ArrayLike
+
+
+def paired_rows(
+    name: str, arrays: Mapping[str, ArrayLike], where: ArrayLike | None, *, one_width: bool = True
+) -> tuple[tuple[Float[Array, "n _"], ...], Bool[Array, "n"]]:
+    """Returns the named arrays, of which row i is one sample, with dropped rows 0, and the mask."""
+    xs = check_pairs(name, **arrays)
+    if one_width and len({x.shape for x in xs}) > 1:
+        names = " and ".join(f"`{key}`" for key in arrays)
+        shapes = " and ".join(f"{key}.shape={x.shape}" for key, x in zip(arrays, xs, strict=True))
+        raise ValueError(
+            f"{name}: {names} must share one shape [n, d], got {shapes}; project all to one width."
+        )
+    keep = check_where(name, where, xs[0].shape[:1])
+    return tuple(_clean(x, keep, _accumulator(*xs)) for x in xs), keep
+
+
+def unpaired_rows(
+    name: str, x: ArrayLike, y: ArrayLike, where: ArrayLike | None, where_y: ArrayLike | None
+) -> tuple[Float[Array, "n d"], Float[Array, "m d"], Bool[Array, "n"], Bool[Array, "m"]]:
+    """Returns two sets of rows of one width, with dropped rows 0, and their masks."""
+    x, y = jnp.asarray(x), jnp.asarray(y)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(
+            f"{name}: `x` and `y` must be matrices [n, d] and [m, d] of one width, got "
+            f"x.shape={x.shape} and y.shape={y.shape}; map both into one space first."
+        )
+    keep_x = check_where(name, where, x.shape[:1])
+    keep_y = check_where(name, where_y, y.shape[:1], argument="where_y")
+    dtype = _accumulator(x, y)
+    return _clean(x, keep_x, dtype), _clean(y, keep_y, dtype), keep_x, keep_y
+
+
+def centred(x: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, "n d"]:
+    """Kept rows minus their mean; dropped rows 0."""
+    # Twice: what rounding took from the mean is the mean of what is left.
+    for _ in range(2):
+        x = numerics.zero_absent(x - numerics.masked_mean(x, keep[:, None], axis=0), keep)
+    return x
+
+
+def near_origin(x: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, "n d"]:
+    """Kept rows minus a constant close to their mean, which changes no distance; dropped rows 0."""
+    mean = numerics.masked_mean(x, keep[:, None], axis=0)
+    return numerics.zero_absent(x - jax.lax.stop_gradient(mean), keep)
+
+
+def squared_distances(row: Float[Array, "d"], y: Float[Array, "m d"]) -> Float[Array, "m"]:
+    """‖row − yⱼ‖² for rows near the origin, where they are exact to more digits.
+
+    `numerics.squared_distances` would shift them once more. A compiler that takes two shifts for
+    one rounds row and y differently, which far from the origin costs what the shift has gained.
+    """
+    products = numerics.dot_scores(row[None], y, precision="highest")[0]
+    return jnp.maximum(jnp.sum(row * row) + jnp.sum(y * y, axis=1) - 2 * products, 0)
+
+
+def matmul(a: Float[Array, "n d"], b: Float[Array, "d k"]) -> Float[Array, "n k"]:
+    """A product of whole float32 or float64 numbers on every device."""
+    return jnp.matmul(a, b, precision="highest")
+
+
+def _clean(x: Array, keep: Array, dtype: np.dtype) -> Array:
+    return numerics.zero_absent(x, keep).astype(dtype)
+
+
+def _accumulator(*xs: Array) -> np.dtype:
+    return np.result_type(*(np.promote_types(x.dtype, jnp.float32) for x in xs))
