@@ -9,11 +9,14 @@ from crossmodal_jax.losses._elbo import elbo_loss as elbo_loss
 from crossmodal_jax.losses._elbo import gaussian_divergence as gaussian_divergence
 from crossmodal_jax.losses._elbo import jmvae_loss as jmvae_loss
 from crossmodal_jax.losses._elbo import mvtcae_loss as mvtcae_loss
+from crossmodal_jax.losses._evidential import evidential_loss as evidential_loss
 from crossmodal_jax.losses._importance import dreg_samples as dreg_samples
 from crossmodal_jax.losses._importance import mmvae_loss as mmvae_loss
 from crossmodal_jax.losses._likelihoods import bernoulli_log_likelihood as bernoulli_log_likelihood
 from crossmodal_jax.losses._likelihoods import gaussian_log_likelihood as gaussian_log_likelihood
 from crossmodal_jax.losses._likelihoods import laplace_log_likelihood as laplace_log_likelihood
+from crossmodal_jax.losses._matching import matching_loss as matching_loss
+from crossmodal_jax.losses._matching import sample_negatives as sample_negatives
 from crossmodal_jax.losses._refinement import refinement_loss as refinement_loss
 from crossmodal_jax.losses._regression import absolute_error as absolute_error
 from crossmodal_jax.losses._regression import cosine_loss as cosine_loss
