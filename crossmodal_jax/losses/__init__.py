@@ -10,6 +10,9 @@ from crossmodal_jax.losses._elbo import gaussian_divergence as gaussian_divergen
 from crossmodal_jax.losses._elbo import jmvae_loss as jmvae_loss
 from crossmodal_jax.losses._elbo import mvtcae_loss as mvtcae_loss
 from crossmodal_jax.losses._evidential import evidential_loss as evidential_loss
+from crossmodal_jax.losses._functional_entropy import (
+    functional_entropy_loss as functional_entropy_loss,
+)
 from crossmodal_jax.losses._importance import dreg_samples as dreg_samples
 from crossmodal_jax.losses._importance import mmvae_loss as mmvae_loss
 from crossmodal_jax.losses._likelihoods import bernoulli_log_likelihood as bernoulli_log_likelihood
