@@ -16,16 +16,19 @@ from row_member import RowMember, scores_and_labels
 from crossmodal_jax import kernels, metrics
 
 
-def _members(kind):
+def _families(kind):
     """One file for each family, each with its oracles and its lines."""
-    return {
-        name: member
-        for path in sorted(Path(__file__).parent.glob(f"{kind}_*.py"))
-        for name, member in getattr(importlib.import_module(path.stem), kind.upper()).items()
-    }
+    paths = sorted(Path(__file__).parent.glob(f"{kind}_*.py"))
+    return [importlib.import_module(path.stem) for path in paths]
+
+
+def _members(kind):
+    return {k: v for family in _families(kind) for k, v in getattr(family, kind.upper()).items()}
 
 
 OPERATORS, LOSSES = _members("operators"), _members("losses")
+# No functions of rows under a mask; a family that has such names says why.
+EXEMPT_LOSSES = {n for f in _families("losses") for n in getattr(f, "EXEMPT_LOSSES", {})}
 
 
 def _tied_pairs(rng, n):
