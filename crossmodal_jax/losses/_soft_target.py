@@ -12,7 +12,7 @@ from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._pairs import check_sides, scores
 
 # From the numbers of some rows to their soft targets [b, n], as shares of their row and of each
-# column; for pairs of which one side is dropped they hold any number.
+# column; 0 for pairs of which one side is dropped.
 Targets = Callable[[Array], tuple[Array, Array]]
 
 
@@ -91,9 +91,9 @@ def soft_target_loss(
 
     def of_rows(rows: tuple[Array, Array, Array]) -> tuple[Array, list[Array]]:
         x, own_keep, own = rows
-        kept, is_own = own_keep[:, None] & keep, own[:, None] == index
-        hard = (1 - weight) * is_own.astype(x.dtype)
-        to_y, to_x = (kept.astype(x.dtype) * (hard + weight * q.astype(x.dtype)) for q in soft(own))
+        kept = own_keep[:, None] & keep
+        hard = (1 - weight) * (kept & (own[:, None] == index)).astype(x.dtype)
+        to_y, to_x = (hard + weight * q.astype(x.dtype) for q in soft(own))
         z = scale * scores(x, y)
         log_sums = jnp.where(own_keep, numerics.masked_logsumexp(z, kept), 0)
         loss = jnp.sum(to_y * (log_sums[:, None] - z), axis=1)
@@ -125,14 +125,17 @@ def _teacher_targets(
             "soft_target_loss: `teacher` must be two arrays of one shape [n, t] with n = "
             f"{keep.shape[0]}, got {u.shape} and {v.shape}; embed the same pairs."
         )
-    u, v, _ = check_sides("soft_target_loss", u, v, keep)
-    u, v, scale = jax.lax.stop_gradient((u, v, jnp.asarray(scale, u.dtype)))
+    # Without a gradient the payload of dropped rows need not be cleaned: its scores are dropped.
+    dtype = np.promote_types(np.promote_types(u.dtype, v.dtype), jnp.float32)
+    u, v = (jax.lax.stop_gradient(z).astype(dtype) for z in (u, v))
+    scale = jax.lax.stop_gradient(jnp.asarray(scale, dtype))
     column_log_sums = _column_log_sums(u, v, scale, keep)
 
     def of_rows(own: Array) -> tuple[Array, Array]:
+        kept = keep[own][:, None] & keep
         z = scale * scores(u[own], v)
-        below = jnp.where(keep[own][:, None] & keep, z - column_log_sums, 0)
-        return numerics.masked_softmax(z, keep), jnp.exp(below)
+        below = jnp.where(kept, z - column_log_sums, -jnp.inf)
+        return numerics.masked_softmax(z, kept), jnp.exp(below)
 
     return of_rows
 

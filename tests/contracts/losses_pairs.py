@@ -121,7 +121,6 @@ def _in_sequence(loss):
 
 _member = functools.partial(RowMember, differentiable=True)
 _hardest = functools.partial(losses.hinge_loss, hardest=True)
-_cubic = functools.partial(losses.triplet_loss, p=3)
 _pairwise_clip = functools.partial(losses.pairwise_loss, losses.clip_loss)
 
 LOSSES = {
@@ -130,7 +129,6 @@ LOSSES = {
         _hardest, unit_pairs, functools.partial(hinge_loss, hardest=True)
     ),
     "triplet_loss": _member(losses.triplet_loss, _triplets, triplet_loss),
-    "triplet_loss/p=3": _member(_cubic, _triplets, functools.partial(triplet_loss, p=3)),
     "multi_similarity_loss": _member(
         lambda x, labels, where=None: losses.multi_similarity_loss(x, labels=labels, where=where),
         _labelled,

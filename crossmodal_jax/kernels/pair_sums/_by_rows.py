@@ -75,7 +75,9 @@ def by_rows(
         return jax.tree.map(jnp.add, totals, more), found
 
     starts = block * jnp.arange(num // block)
-    totals = jax.tree.map(_zeros, jax.eval_shape(lambda i: slab(i, block)[1], starts[0]))
+    # The numbers of this slab are not used; inside `shard_map` its types are: sums that differ
+    # between devices do so from their start.
+    totals = jax.tree.map(jnp.zeros_like, slab(0, block)[1])
     totals, found = jax.lax.scan(step, totals, starts)
     found = jax.tree.map(lambda v: v.reshape(-1, *v.shape[2:]), found)
     if rest := num % block:
@@ -90,10 +92,3 @@ def _rows_of_a_slab(num: int, num_columns: int) -> int:
     # A few more slabs, if those are even: then nothing is left over, and one program does.
     num_slabs = next((k for k in range(least, 2 * least) if num % k == 0), least)
     return -(-num // num_slabs)
-
-
-def _zeros(like: jax.ShapeDtypeStruct) -> Array:
-    zeros = jnp.zeros(like.shape, like.dtype)
-    # Inside `shard_map` a sum differs between devices from its start.
-    axes = tuple(getattr(like, "vma", None) or ())
-    return jax.lax.pcast(zeros, axes, to="varying") if axes else zeros
