@@ -92,7 +92,7 @@ def soft_target_loss(
     def of_rows(rows: tuple[Array, Array, Array]) -> tuple[Array, list[Array]]:
         x, own_keep, own = rows
         kept = own_keep[:, None] & keep
-        hard = (1 - weight) * (kept & (own[:, None] == index)).astype(x.dtype)
+        hard = (1 - weight) * (own[:, None] == index).astype(x.dtype)
         to_y, to_x = (hard + weight * q.astype(x.dtype) for q in soft(own))
         z = scale * scores(x, y)
         log_sums = jnp.where(own_keep, numerics.masked_logsumexp(z, kept), 0)

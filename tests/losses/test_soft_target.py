@@ -82,6 +82,17 @@ def test_given_targets_are_shares_of_what_is_kept(x64):
     assert not slopes[1].any()
 
 
+def test_logits_far_below_those_of_dropped_rows():
+    # All kept rows are opposite; the zeros in the place of a dropped one are far above them.
+    x, y, keep = np.ones((3, 2), np.float32), -np.ones((3, 2), np.float32), np.arange(3) > 0
+    total = lambda x: jnp.sum(
+        losses.soft_target_loss(x, y, targets=jnp.eye(3), logit_scale=1e3, where=keep)
+    )
+    value, slope = jax.jit(jax.value_and_grad(total))(x)
+    np.testing.assert_allclose(value, 2 * np.log(2), rtol=1e-3)
+    assert np.isfinite(slope).all()
+
+
 def test_bad_arguments_are_refused(no_jaxtyping):
     x = jnp.ones((3, 2))
     refused = lambda match: pytest.raises(ValueError, match=rf"^soft_target_loss: {match}")
