@@ -23,8 +23,9 @@ def circle_loss(
     With sᵢⱼ = ⟨xᵢ, yⱼ⟩, which should be cosines, the positives Pᵢ of row i of x, which have its
     label, and its negatives Nᵢ, which have another, the loss is
     log(1 + Σ_{n∈Nᵢ} exp(γ αₙ (sᵢₙ − m)) · Σ_{p∈Pᵢ} exp(−γ αₚ (sᵢₚ − 1 + m))) with the weights
-    αₙ = [sᵢₙ + m]₊ and αₚ = [1 + m − sᵢₚ]₊. So positives are to score above Δₚ = 1 − m, negatives
-    below Δₙ = m. An anchor without a positive, or without a negative, has log(1 + 0) = 0.
+    αₙ = max(sᵢₙ + m, 0) and αₚ = max(1 + m − sᵢₚ, 0). So positives are to score above
+    Δₚ = 1 − m, negatives below Δₙ = m. An anchor without a positive, or without a negative, has
+    log(1 + 0) = 0.
 
     The weights are constants of the gradient, as in the paper: it is not the derivative of the
     value. Memory is linear in n, for the gradient too.

@@ -20,9 +20,9 @@ def hinge_loss(
     """Hinge loss of ranking in both directions (VSE, VSE++), one value per pair.
 
     With sᵢⱼ = ⟨xᵢ, yⱼ⟩ and margin α the loss of pair i is
-    Σ_{j≠i} [α − sᵢᵢ + sᵢⱼ]₊ + Σ_{j≠i} [α − sᵢᵢ + sⱼᵢ]₊. With `hardest` the largest term of each
-    sum stands in its place, as in VSE++. The losses of the papers are the sum over the pairs, not
-    the mean. Inputs are used as given: normalise first.
+    Σ_{j≠i} max(α − sᵢᵢ + sᵢⱼ, 0) + Σ_{j≠i} max(α − sᵢᵢ + sⱼᵢ, 0). With `hardest` the largest term
+    of each sum stands in its place, as in VSE++, whose code adds up the pairs and takes no mean.
+    Inputs are used as given: normalise first.
 
     Memory is linear in n, for the gradient too. That of the hardest negative takes no second look
     at the scores; of several equal ones the first has the gradient.

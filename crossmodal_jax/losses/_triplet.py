@@ -21,8 +21,9 @@ def triplet_loss(
 ) -> Float[Array, "*batch"]:
     """Triplet loss, one value per triplet.
 
-    The loss of a triplet is [‖a − p‖ₚ − ‖a − n‖ₚ + α]₊ with ‖u‖ₚ = (Σₖ |uₖ|ᵖ)^{1/p}. FaceNet takes
-    squares of Euclidean distances; here they are distances. The gradient of a distance 0 is 0.
+    The loss of a triplet is max(‖a − p‖ₚ − ‖a − n‖ₚ + α, 0) with ‖u‖ₚ = (Σₖ |uₖ|ᵖ)^{1/p}. FaceNet
+    takes squares of Euclidean distances; here they are distances. The gradient of a distance 0
+    is 0.
 
     Args:
       anchor: Anchors a, shape [*batch, d].
