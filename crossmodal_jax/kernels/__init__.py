@@ -5,6 +5,7 @@ from crossmodal_jax.kernels.attention import attention as attention
 from crossmodal_jax.kernels.pair_sums import LabelLogSums as LabelLogSums
 from crossmodal_jax.kernels.pair_sums import LogSums as LogSums
 from crossmodal_jax.kernels.pair_sums import SoftplusSums as SoftplusSums
+from crossmodal_jax.kernels.pair_sums import by_rows as by_rows
 from crossmodal_jax.kernels.pair_sums import label_log_sums as label_log_sums
 from crossmodal_jax.kernels.pair_sums import log_sums as log_sums
 from crossmodal_jax.kernels.pair_sums import softplus_sums as softplus_sums

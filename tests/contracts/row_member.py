@@ -16,12 +16,15 @@ class RowMember:
       arguments: `(rng, n)` to the arrays in NumPy: floats are cast to each dtype, integers kept.
       oracle: NumPy definition on the kept rows.
       differentiable: Whether gradients are part of the contract.
+      detached: Whether the gradient takes parts of the value as constants, by definition, so that
+        finite differences are not it.
     """
 
     function: Callable[..., Any]
     arguments: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]]
     oracle: Callable[..., Any]
     differentiable: bool = False
+    detached: bool = False
 
 
 def unit_pairs(rng, n):
