@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax import kernels, numerics
+from crossmodal_jax import kernels
 from crossmodal_jax._checks import check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._inputs import check_views
+from crossmodal_jax.losses._positives import check_positives
+from crossmodal_jax.losses._supervised import supcon_loss
 
 
 def clip_loss(
@@ -37,10 +39,10 @@ def clip_loss(
       logit_scale: The scale s (not its logarithm); may be traced.
       where: Pairs to keep, shape [n]. A dropped pair is no anchor *and* no negative.
       positives: True where `x[i]` and `y[j]` match, shape [n, n]; None for the diagonal. Used as
-        given: the diagonal matches only where it is True. All [n, n] logits are in memory then.
-      precision: As for `kernels.log_sums`; for the diagonal only.
-      implementation: As for `kernels.log_sums`, `"streamed"` needs memory linear in n, for the
-        gradient too; for the diagonal only.
+        given: the diagonal matches only where it is True.
+      precision: As for `kernels.log_sums`.
+      implementation: As for `kernels.log_sums`; `"streamed"` needs memory linear in n beside
+        `positives`, for the gradient too.
 
     Returns:
       Loss per pair, shape [n], float32 or float64; 0 where dropped.
@@ -74,12 +76,15 @@ def clip_loss(
             implementation=implementation,
         )
         return (sums.rows + sums.columns) / 2 - sums.matches
-    positives = _check_positives(positives, x.shape[0])
-    pairs = keep[:, None] & keep[None, :]
-    matches = pairs & positives
-    logits = numerics.dot_scores(numerics.zero_absent(x, keep), numerics.zero_absent(y, keep))
-    logits = logits * jnp.asarray(logit_scale, logits.dtype)
-    return (_direction(logits, pairs, matches, 1) + _direction(logits, pairs, matches, 0)) / 2
+    return supcon_loss(
+        x,
+        y,
+        positives=check_positives("clip_loss", positives, x.shape[0]),
+        logit_scale=logit_scale,
+        where=keep,
+        precision=precision,
+        implementation=implementation,
+    )
 
 
 def siglip_loss(
@@ -137,25 +142,3 @@ def siglip_loss(
         implementation=implementation,
     )
     return sums.rows - sums.matches
-
-
-def _check_positives(positives: ArrayLike, num: int) -> Bool[Array, "n n"]:
-    positives = jnp.asarray(positives)
-    if positives.shape != (num, num) or positives.dtype != jnp.bool_:
-        raise ValueError(
-            f"clip_loss: `positives` must be boolean with shape [n, n] = {(num, num)}, got "
-            f"{positives.dtype} {positives.shape}; entry [i, j] tells whether x[i] matches y[j]."
-        )
-    return positives
-
-
-def _direction(
-    logits: Float[Array, "n n"],
-    pairs: Bool[Array, "n n"],
-    matches: Bool[Array, "n n"],
-    axis: int,
-) -> Float[Array, "n"]:
-    """Returns the cross-entropy against the mean over positives; 0 for anchors without one."""
-    log_sum = numerics.masked_logsumexp(logits, pairs, axis=axis)
-    positive = numerics.masked_mean(logits, matches, axis=axis)
-    return jnp.where(jnp.any(matches, axis=axis), log_sum - positive, 0)

@@ -10,13 +10,15 @@ from crossmodal_jax import kernels
 from crossmodal_jax._checks import check_numbers, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._inputs import check_views
+from crossmodal_jax.losses._positives import check_positives, cross_entropy, matching_logits
 
 
 def supcon_loss(
     x: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "n d"] | None = None,
     *,
-    labels: Int[ArrayLike, "n"],
+    labels: Int[ArrayLike, "n"] | None = None,
+    positives: Bool[ArrayLike, "n n"] | None = None,
     logit_scale: Float[ArrayLike, ""] | float = 10.0,
     where: Bool[ArrayLike, "n"] | None = None,
     precision: str | jnp.dtype | None = None,
@@ -28,13 +30,16 @@ def supcon_loss(
     i is log Σ_{j≠i} exp zᵢⱼ − mean_{p∈Pᵢ} zᵢₚ: the form of the paper whose sum over positives
     stands outside of the logarithm. Of two sets, whose rows i are of one label, it is the mean of
     both directions of log Σⱼ exp zᵢⱼ − mean_{p∈Pᵢ} zᵢₚ with zᵢⱼ = s·⟨xᵢ, yⱼ⟩; nothing is left out
-    then, as i itself is a match, and labels of their own make it `clip_loss`. A row without a
-    positive adds 0. Inputs are used as given: normalise first.
+    then, as i itself is a match, and labels of their own make it `clip_loss`. Instead of labels a
+    matrix may say what belongs together. A row without a positive adds 0. Inputs are used as
+    given: normalise first.
 
     Args:
       x: Embeddings, shape [n, d].
       y: Embeddings of a second modality, shape [n, d]; None for one set.
       labels: What each row is, shape [n], any whole numbers.
+      positives: True where row i and row j belong together, shape [n, n], in place of labels. Of
+        one set the diagonal has no meaning; of two sets it matches only where it is True.
       logit_scale: The scale s, one over the temperature; may be traced.
       where: Rows to keep, shape [n]. A dropped row is no anchor, no positive *and* no negative.
       precision: As for `kernels.log_sums`.
@@ -45,8 +50,8 @@ def supcon_loss(
       Loss per row, shape [n], float32 or float64; 0 where dropped.
 
     Raises:
-      ValueError: If the embeddings are not matrices of one shape [n, d], or `labels` or `where`
-        do not fit them.
+      ValueError: If the embeddings are not matrices of one shape [n, d], if `labels`,
+        `positives` or `where` do not fit them, or unless one of the first two is given.
       TypeError: If `where` is not boolean.
 
     Examples:
@@ -61,24 +66,36 @@ def supcon_loss(
     """
     name = "supcon_loss"
     x, y_or_x = check_views(name, x, x if y is None else y)
-    labels = check_numbers(name, "labels", labels, x.shape[0])
     keep = check_where(name, where, x.shape[:1])
-    sums = kernels.label_log_sums(
-        x,
-        y_or_x,
-        labels=labels,
-        labels_y=labels,
-        scale=logit_scale,
-        where=keep,
-        where_y=keep,
-        exclude=jnp.arange(x.shape[0]) if y is None else None,
-        precision=precision,
-        implementation=implementation,
-    )
-    of_rows = _cross_entropy(sums.rows, sums.row_matches, sums.row_counts)
+    options: Any = {
+        "scale": logit_scale,
+        "where": keep,
+        "where_y": keep,
+        "exclude": jnp.arange(x.shape[0]) if y is None else None,
+        "precision": precision,
+        "implementation": implementation,
+    }
+    if labels is not None and positives is None:
+        labels = check_numbers(name, "labels", labels, x.shape[0])
+        sums = kernels.label_log_sums(x, y_or_x, labels=labels, labels_y=labels, **options)
+        row_matches = sums.row_matches, sums.row_counts
+        column_matches = sums.column_matches, sums.column_counts
+    elif positives is not None and labels is None:
+        positives = check_positives(name, positives, x.shape[0])
+        sums = kernels.log_sums(x, y_or_x, **options)
+        row_matches, column_matches = matching_logits(
+            x, y_or_x, positives, scale=logit_scale, keep=keep, single=y is None
+        )
+    else:
+        given = "none" if labels is None else "both"
+        raise ValueError(
+            f"{name}: one of `labels` and `positives` must be given, got {given}; pass labels, "
+            "Int [n], where every row has one."
+        )
+    of_rows = cross_entropy(sums.rows, *row_matches)
     if y is None:
         return of_rows
-    return (of_rows + _cross_entropy(sums.columns, sums.column_matches, sums.column_counts)) / 2
+    return (of_rows + cross_entropy(sums.columns, *column_matches)) / 2
 
 
 def ntxent_loss(
@@ -141,10 +158,3 @@ def ntxent_loss(
 
     log_sums = (view(across.rows, x) + view(across.columns, y)) / 2
     return jnp.where(keep, log_sums - across.matches, 0)
-
-
-def _cross_entropy(
-    log_sums: Float[Array, "n"], matches: Float[Array, "n"], counts: Int[Array, "n"]
-) -> Float[Array, "n"]:
-    mean = matches / jnp.maximum(counts, 1).astype(matches.dtype)
-    return jnp.where(counts > 0, log_sums - mean, 0)

@@ -20,16 +20,24 @@ def _supcon_of_two(x, y, labels, **options):
     return losses.supcon_loss(x, y, labels=labels, **options)
 
 
+def _supcon_of_positives(x, positives, **options):
+    return losses.supcon_loss(x, positives=positives, **options)
+
+
 # What is learned of each, and the shapes of its arrays.
 LOSSES = {
     "clip_loss": (losses.clip_loss, (_SIDE, _SIDE), (0, 1)),
     "siglip_loss": (losses.siglip_loss, (_SIDE, _SIDE), (0, 1)),
     "supcon_loss": (_supcon, (_SIDE, _LABELS), (0,)),
+    "supcon_loss/positives": (_supcon_of_positives, (_SIDE, ((_NUM, _NUM), jnp.bool_)), (0,)),
     "supcon_loss/two sets": (_supcon_of_two, (_SIDE, _SIDE, _LABELS), (0, 1)),
     "ntxent_loss": (losses.ntxent_loss, (_HALF, _HALF), (0, 1)),  # which are all compared
     "hard_negative_loss": (losses.hard_negative_loss, (_SIDE, _SIDE), (0, 1)),
     "token_cross_entropy": (losses.token_cross_entropy, (_SIDE, _SIDE, _LABELS), (0, 1)),
 }
+
+
+_TWO_PASSES = "hard_negative_loss", "bfloat16"
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -44,7 +52,7 @@ def test_memory_is_linear(name, precision):
     run = jax.jit(jax.value_and_grad(mean, (0, *(i + 1 for i in learned))))
     inputs = [jax.ShapeDtypeStruct(*shape) for shape in (((), jnp.float32), *shapes)]
     stats = run.lower(*inputs).compile().memory_analysis()
-    # All logits would take 1,024 MiB. Beside the slopes of a first pass the second has its sides in
-    # bfloat16 too.
-    two_passes = name == "hard_negative_loss" and precision == "bfloat16"
-    assert stats.temp_size_in_bytes <= (96 if two_passes else 64) * 2**20
+    # All logits would take 1,024 MiB. A second pass runs beside the slopes of the first, and in
+    # bfloat16 it has the sides in that dtype too.
+    limit = 96 if name == "supcon_loss/positives" or (name, precision) == _TWO_PASSES else 64
+    assert stats.temp_size_in_bytes <= limit * 2**20

@@ -79,6 +79,22 @@ def test_supcon_of_two_views_is_ntxent(x64):
     np.testing.assert_allclose(got.reshape(2, 33).mean(0), expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("second", [False, True])
+def test_a_matrix_of_positives_is_as_good_as_labels(second, x64):
+    x, y, labels, keep = _pairs()
+    sides = (x, y) if second else (x,)
+    options = {"logit_scale": 7.0, "where": keep}
+    positives = labels[:, None] == labels
+    by_matrix = lambda *sides: losses.supcon_loss(*sides, positives=positives, **options).sum()
+    by_label = lambda *sides: losses.supcon_loss(*sides, labels=labels, **options).sum()
+    for got, expected in zip(
+        jax.tree.leaves(jax.value_and_grad(by_matrix, range(len(sides)))(*sides)),
+        jax.tree.leaves(jax.value_and_grad(by_label, range(len(sides)))(*sides)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-13)
+
+
 def test_ntxent_is_that_of_optax(x64):
     x, y, _, _ = _pairs()
     theirs = optax.losses.ntxent(np.concatenate([x, y]), np.tile(np.arange(33), 2), 0.2)
@@ -150,6 +166,10 @@ def test_bad_arguments_are_refused(no_jaxtyping):
         ValueError, match=r"supcon_loss: `labels` must be one whole .* \(2,\); pass"
     ):
         losses.supcon_loss(x, labels=jnp.arange(2))
+    with pytest.raises(ValueError, match=r"supcon_loss: one of `labels` and .* must .*, got none"):
+        losses.supcon_loss(x)
+    with pytest.raises(ValueError, match=r"supcon_loss: `positives` must be .*\(3, 3\), got bool"):
+        losses.supcon_loss(x, positives=jnp.ones((3, 2), bool))
     with pytest.raises(
         ValueError, match=r"token_cross_entropy: `hidden` and .* transpose a kernel"
     ):
