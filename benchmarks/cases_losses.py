@@ -58,7 +58,7 @@ def _contrastive(op: str, dtype: str, implementation: str, mode: str, *, n: int,
         reference=reference if backward else references.forward(reference),
         dtype=dtype,
         flops=2.0 * n * n * d * products,
-        gemms=[(n, d, n), (n, n, d), (256, d, n)],
+        gemms=[(n, d, n), (n, n, d), (256, d, n), (512, d, n)],
         rows=n,
     )
 

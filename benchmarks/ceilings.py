@@ -79,7 +79,7 @@ def ceiling_programs(
     gemms |= {(case.dtype, *gemm) for case in cases for gemm in case.gemms}
     programs: dict[str, tuple[Any, Program]] = {}
     for gemm in sorted(gemms):
-        programs["matmul/" + "/".join(map(str, gemm))] = gemm, _matmul_program(gemm)
+        programs["matmul/" + "/".join(map(str, gemm))] = gemm, matmul_program(gemm)
     # A write also loads the line that it replaces, so reading more per write can be faster.
     for read in (1, 3):
         for size in copy_bytes:
@@ -105,7 +105,8 @@ def collect(programs: Mapping[str, tuple[Any, Program]], times: Mapping[str, Tim
     return ceilings
 
 
-def _matmul_program(gemm: Gemm) -> Program:
+def matmul_program(gemm: Gemm) -> Program:
+    """Product of x [m, k] and y [k, n], whose sums are float32."""
     dtype, m, k, n = gemm
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.standard_normal((m, k), np.float32), dtype)

@@ -12,7 +12,7 @@ import json
 import os
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # two libraries share the card
@@ -22,12 +22,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import environment, references
+from benchmarks.ceilings import matmul_program
 from benchmarks.timing import compile_program
 from crossmodal_jax import losses
 from crossmodal_jax.reporting import write_atomic
 
-SCALE = 30.0
-CHECKED = 2048  # rows on which results are compared with float64
+SCALE = 20.0
+CHECKED = 8192  # rows, at most, on which results are compared with float64
+DTYPES = "float32", "bfloat16"
 Inputs = tuple[np.ndarray, np.ndarray]
 
 
@@ -64,51 +66,63 @@ def main() -> None:
 
 
 def _compare(op: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    makers = {f"jax {d} streamed": functools.partial(_jax, op, d) for d in ("float32", "bfloat16")}
+    makers = {f"jax {d} streamed": functools.partial(_jax, op, d) for d in DTYPES}
     if not arguments.no_peers:
         makers |= _peers(op, compiled=arguments.compile)
-    checked = _embeddings(CHECKED, arguments.d)
-    reference = getattr(references, op)(np.full(CHECKED, 1 / CHECKED), *checked, SCALE)[1]
+    n, d = arguments.n, arguments.d
+    num = min(n, CHECKED)
+    checked = _embeddings(num, d)
+    reference = getattr(references, op)(np.full(num, 1 / num), *checked, SCALE)[1]
     errors = {name: _error(make(checked)[0](), reference) for name, make in makers.items()}
-    inputs = _embeddings(arguments.n, arguments.d)
+    inputs = _embeddings(n, d)
     runs = {name: make(inputs) for name, make in makers.items()}
-    runs |= {f"matmul {d}": _matmul(d, *inputs) for d in ("float32", "bfloat16")}
-    samples: dict[str, list[float]] = {name: [] for name in runs}
-    for run, _ in runs.values():
-        run()
-    for _ in range(arguments.rounds):
-        for name, (run, _) in runs.items():
-            start = time.perf_counter()
-            run()
-            samples[name].append(time.perf_counter() - start)
-    # Products that the gradient needs: those of a softmax are made again.
-    products = 4 if op == "clip_loss" else 3
+    products = {
+        (dtype, *shape): matmul_program((dtype, *shape)).run
+        for dtype in DTYPES
+        for shape in ((256, d, n), (512, d, n), (256, n, d), (2048, 2048, 2048))
+    }
+    times = _in_turns({name: run for name, (run, _) in runs.items()} | products, arguments.rounds)
+    rates = {gemm: 2 * np.prod(gemm[1:]) / np.median(times[gemm]) for gemm in products}
+    # What the gradient needs at least: the logits of a softmax are made again.
+    flops = (8 if op == "clip_loss" else 6) * n * n * d
     return [
         {
             "op": op,
             "name": name,
-            "n": arguments.n,
-            "d": arguments.d,
-            "median_s": float(np.median(samples[name])),
-            "quartiles_s": np.quantile(samples[name], [0.25, 0.75]).tolist(),
+            "n": n,
+            "d": d,
+            "median_s": float(np.median(times[name])),
+            "quartiles_s": np.quantile(times[name], [0.25, 0.75]).tolist(),
             "peak_bytes": runs[name][1],
-            "floor_ratio": float(
-                products * min(samples[_matmul_of(name)]) / np.median(samples[name])
-            ),
+            "floor_ratio": float(flops / _fastest(rates, name) / np.median(times[name])),
             "error": error,
         }
         for name, error in errors.items()
     ]
 
 
-def _matmul_of(name: str) -> str:
-    return "matmul bfloat16" if "bfloat16" in name else "matmul float32"
+def _in_turns(runs: Mapping[Any, Callable[[], Any]], rounds: int) -> dict[Any, list[float]]:
+    for run in runs.values():
+        run()
+    samples: dict[Any, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            samples[name].append(time.perf_counter() - start)
+    return samples
+
+
+def _fastest(rates: Mapping[Any, float], name: str) -> float:
+    """FLOP/s of the fastest product of the dtype in the name."""
+    return max(rate for (dtype, *_), rate in rates.items() if dtype in name)
 
 
 def _embeddings(n: int, d: int) -> Inputs:
     rng = np.random.default_rng(0)
-    x, noise = rng.standard_normal((2, n, d), np.float32)
-    x, y = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, x + 2 * noise))
+    common, *noises = rng.standard_normal((3, n, d), np.float32)
+    x, y = (common + 0.9 * noise for noise in noises)
+    x, y = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
     return x, y
 
 
@@ -129,20 +143,6 @@ def _jax(op: str, dtype: str, inputs: Inputs) -> tuple[Callable[[], Any], int | 
     return lambda: program.run()[1], program.temp_bytes
 
 
-def _matmul(dtype: str, x: np.ndarray, y: np.ndarray) -> tuple[Callable[[], Any], int | None]:
-    """All logits in slabs of 512 rows, of which no more than a sum is written."""
-    block = next(b for b in range(512, 0, -1) if len(x) % b == 0)
-
-    def product(x: Any, y: Any) -> Any:
-        dot = functools.partial(jnp.matmul, preferred_element_type=jnp.float32)
-        slabs = x.reshape(-1, block, x.shape[1])
-        return jax.lax.map(lambda slab: jnp.sum(dot(slab, y.T)), slabs)
-
-    arrays = tuple(jnp.asarray(z, dtype) for z in (x, y))
-    program = compile_program(product, arrays)
-    return program.run, program.temp_bytes
-
-
 def _peers(op: str, *, compiled: bool) -> dict[str, Callable[[Inputs], Any]]:
     """The formulas of OpenCLIP in PyTorch, and kernels for a GPU, as far as they are installed."""
     try:
@@ -151,7 +151,7 @@ def _peers(op: str, *, compiled: bool) -> dict[str, Callable[[Inputs], Any]]:
         print("without torch, which is not installed")
         return {}
     formula = _torch_clip if op == "clip_loss" else _torch_siglip
-    found = {f"torch {d} eager": (formula, d) for d in ("float32", "bfloat16")}
+    found = {f"torch {d} eager": (formula, d) for d in DTYPES}
     if compiled:
         found["torch bfloat16 compile"] = (torch.compile(formula), "bfloat16")
     if torch.cuda.is_available():
@@ -200,7 +200,7 @@ def _torch(
     def synchronised() -> Any:
         gradients = run()
         torch.cuda.synchronize()
-        return [g.float().cpu().numpy() for g in gradients] if len(inputs[0]) == CHECKED else None
+        return [g.float().cpu().numpy() for g in gradients] if len(inputs[0]) <= CHECKED else None
 
     torch.cuda.reset_peak_memory_stats()
     synchronised()

@@ -10,6 +10,7 @@ from sphinx.pycode import ModuleAnalyzer
 import crossmodal_jax
 
 sys.path.insert(0, str(Path(__file__).parent))
+import _losses
 import _operators
 import _transforms
 
@@ -110,5 +111,6 @@ def setup(app):
     # Before napoleon, which reads the sections at the default priority of 500.
     app.connect("autodoc-process-docstring", _process_docstring, priority=400)
     app.connect("autodoc-process-signature", _process_signature)
+    app.connect("source-read", _losses.page)
     app.connect("source-read", _operators.page)
     app.connect("source-read", _transforms.page)

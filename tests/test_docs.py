@@ -1,6 +1,7 @@
 """The documentation builds offline without a warning, and the code in its pages runs."""
 
 import contextlib
+import inspect
 import io
 import re
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from crossmodal_jax import losses
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -52,6 +55,10 @@ def test_site_builds_without_a_warning_and_needs_no_network(tmp_path):
     fetched = re.compile(r"<(?:script|img|link|iframe)[^>]*(?:src|href)=\"(?:https?:)?//[^\"]*\"")
     for page in site.rglob("*.html"):
         assert fetched.findall(page.read_text(encoding="utf-8")) == [], page.name
+
+    page = (site / "concepts" / "losses.html").read_text(encoding="utf-8")
+    functions = [name for name, value in vars(losses).items() if inspect.isfunction(value)]
+    assert [name for name in functions if f"losses.{name}" not in page] == []
 
     # A shape is code with its star, and a colon in the text of Returns ends no type.
     fusion = (site / "api" / "fusion.html").read_text(encoding="utf-8")
