@@ -104,12 +104,14 @@ def assert_one_row_and_one_compilation(member):
 
 def assert_runs_under_strict_checks(member):
     arrays = arguments(member)
-    value, _ = _compiled(member)(arrays, MASKS)
-    _assert_finite(value)
-    for dtype in ("bfloat16", "float64"):
-        with jax.enable_x64(dtype == "float64"):
-            # Shapes and dtypes only: nothing is compiled.
-            jax.eval_shape(_compiled(member), arguments(member, dtype), MASKS)
+    with jax.numpy_dtype_promotion("strict"), jax.debug_nans(True):
+        with jax.checking_leaks():
+            value, _ = _compiled(member)(arrays, MASKS)
+        _assert_finite(value)
+        # Shapes and dtypes only: nothing is compiled, and what leaks does so in any dtype.
+        for dtype in ("bfloat16", "float64"):
+            with jax.enable_x64(dtype == "float64"):
+                jax.eval_shape(_compiled(member), arguments(member, dtype), MASKS)
 
 
 def bad_shapes(member):

@@ -55,7 +55,7 @@ def test_one_row_and_one_compilation(name):
 
 
 @every_loss
-def test_runs_under_strict_promotion_nan_debugging_and_leak_checks(name, strict):
+def test_runs_under_strict_promotion_nan_debugging_and_leak_checks(name):
     laws.assert_runs_under_strict_checks(members.LOSSES[name])
 
 

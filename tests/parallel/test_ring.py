@@ -38,6 +38,12 @@ LOSSES = {
 }
 
 
+# By day what the losses differ in; by night every one in every way.
+_slow = functools.partial(pytest.param, marks=pytest.mark.slow)
+BY_DAY = "clip", "supcon/two sets"
+MOSTLY_BY_NIGHT = [name if name in BY_DAY else _slow(name) for name in LOSSES]
+
+
 def _case():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, _NUM, 6))
@@ -93,8 +99,14 @@ def _assert_same(name, scale, function, arguments):
             np.testing.assert_allclose(mine, theirs, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, AxisType.Auto) for name in LOSSES),
+        ("siglip", AxisType.Explicit),
+        *(_slow(name, AxisType.Explicit) for name in LOSSES if name != "siglip"),
+    ],
+)
 def test_ring_on_eight_devices_is_one_device(name, kind, x64):
     mesh = _mesh(kind)
     run = jax.jit(_on_ring(name, mesh))
@@ -104,7 +116,7 @@ def test_ring_on_eight_devices_is_one_device(name, kind, x64):
         _assert_same(name, 2.0, run, _arguments())  # rows that are not yet spread
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", MOSTLY_BY_NIGHT)
 def test_ring_inside_a_shard_map_without_types(name, x64):
     # `check_vma=False`, and over two axes of a mesh.
     run, _, ring = LOSSES[name]
@@ -125,9 +137,9 @@ def test_ring_inside_a_shard_map_without_types(name, x64):
     _assert_same(name, 2.0, jax.jit(gradients), _arguments())
 
 
-@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+@pytest.mark.parametrize("kind", [_slow(AxisType.Auto), AxisType.Explicit])
 @pytest.mark.parametrize(
-    ("name", "implementation"), [("clip", "xla"), *((name, "streamed") for name in LOSSES)]
+    ("name", "implementation"), [_slow("clip", "xla"), *((name, "streamed") for name in LOSSES)]
 )
 def test_plain_losses_take_any_mesh(name, implementation, kind, x64):
     run, plain, _ = LOSSES[name]
@@ -137,22 +149,22 @@ def test_plain_losses_take_any_mesh(name, implementation, kind, x64):
     _assert_same(name, 2.0, function, _arguments())
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_ring_in_float32(dtype):
+@pytest.mark.parametrize("dtype", [_slow("float32"), "bfloat16"])
+@pytest.mark.parametrize("name", MOSTLY_BY_NIGHT)
+def test_ring_in_single_precision_and_less(name, dtype):
     x, y, labels, keep, weights = _case()
     x, y = (jnp.asarray(z, dtype) for z in (x, y))
     arguments = np.float32(10), labels, keep, np.float32(weights[1])
-    mesh = _mesh(AxisType.Auto)
-    for name, (run, plain, _) in LOSSES.items():
-        expected = jax.jit(_gradients(functools.partial(run, plain)))(x, y, *arguments)
-        got = jax.jit(_on_ring(name, mesh))(x, y, *arguments)
-        assert got[1][0].dtype == dtype
-        np.testing.assert_allclose(got[0], expected[0], rtol=1e-6)
-        for mine, theirs in zip(got[1], expected[1], strict=True):
-            mine, theirs = (np.asarray(v, np.float64) for v in (mine, theirs))
-            # In bfloat16 the weights of the gradient are rounded, and blocks add up otherwise.
-            limit = (1e-6 if dtype == "float32" else 2**-6) * np.abs(theirs).max()
-            np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
+    run, plain, _ = LOSSES[name]
+    expected = jax.jit(_gradients(functools.partial(run, plain)))(x, y, *arguments)
+    got = jax.jit(_on_ring(name, _mesh(AxisType.Auto)))(x, y, *arguments)
+    assert got[1][0].dtype == dtype
+    np.testing.assert_allclose(got[0], expected[0], rtol=1e-6)
+    for mine, theirs in zip(got[1], expected[1], strict=True):
+        mine, theirs = (np.asarray(v, np.float64) for v in (mine, theirs))
+        # In bfloat16 the weights of the gradient are rounded, and blocks add up otherwise.
+        limit = (1e-6 if dtype == "float32" else 2**-6) * np.abs(theirs).max()
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=limit)
 
 
 @pytest.mark.parametrize("name", LOSSES)
