@@ -1,15 +1,11 @@
 """Alignment and uniformity: the two halves of what a contrastive loss does on the sphere."""
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax import numerics
+from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._rows import near_origin, paired_rows, squared_distances
-
-# Rows whose distances to all others are in memory at a time.
-_BLOCK = 256
 
 
 def alignment_loss(
@@ -98,15 +94,15 @@ def uniformity_loss(
       Uniformity on the Hypersphere <https://arxiv.org/abs/2005.10242>`_, 2020, section 4.1.
     """
     (x,), keep = paired_rows("uniformity_loss", {"x": x}, where)
-    scale, rows = jnp.asarray(scale, x.dtype), jnp.arange(x.shape[0])
-    x = near_origin(x, keep)
+    scale, index = jnp.asarray(scale, x.dtype), jnp.arange(x.shape[0])
+    (x,) = near_origin((x, keep))
 
-    @jax.checkpoint
-    def log_sum(row: tuple[Array, Array]) -> Float[Array, ""]:
-        logits = -scale * squared_distances(row[0], x)
-        return numerics.masked_logsumexp(logits, keep & (rows != row[1]))
+    def of_rows(rows: tuple[Array, Array]) -> tuple[Array, None]:
+        logits = -scale * squared_distances(rows[0], x)
+        others = keep & (rows[1][:, None] != index)
+        return numerics.masked_logsumexp(logits, others, axis=1), None
 
-    log_sums = jax.lax.map(log_sum, (x, rows), batch_size=_BLOCK)
+    log_sums, _ = kernels.by_rows(of_rows, (x, index), num_columns=x.shape[0])
     count = jnp.sum(keep, dtype=x.dtype)
     pairs = jnp.maximum(count, 2) * (jnp.maximum(count, 2) - 1)
     total = numerics.masked_logsumexp(log_sums, keep)

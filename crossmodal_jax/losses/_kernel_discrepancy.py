@@ -1,12 +1,13 @@
 """Discrepancy and dependence measured by Gaussian kernels, in memory linear in the rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from crossmodal_jax import numerics
+from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._rows import (
     near_origin,
@@ -15,8 +16,6 @@ from crossmodal_jax.losses._rows import (
     unpaired_rows,
 )
 
-# Rows whose kernel with all others is in memory at a time.
-_BLOCK = 256
 # Of the mean squared distance, what 2σ² is by default.
 _MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -70,13 +69,12 @@ def mmd_loss(
       Eqs. 3 and 5.
     """
     x, y, keep_x, keep_y = unpaired_rows("mmd_loss", x, y, where, where_y)
-    points, kept = jnp.concatenate([x, y]), jnp.concatenate([keep_x, keep_y])
-    points = near_origin(points, kept)
-    x, y = points[: x.shape[0]], points[x.shape[0] :]
+    x, y = near_origin((x, keep_x), (y, keep_y))
     if bandwidths is None:
-        rates = 1 / (jnp.asarray(_MULTIPLES, x.dtype) * _mean_squared_distance(points, kept))
+        mean = _mean_squared_distance((x, keep_x), (y, keep_y))
+        rates = 1 / (jnp.asarray(_MULTIPLES, x.dtype) * mean)
     else:
-        rates = _rate(jnp.asarray(bandwidths, x.dtype))
+        rates = _rate(bandwidths, x.dtype)
     if rates.ndim != 1:
         raise ValueError(
             f"mmd_loss: `bandwidths` must be a vector [k], got bandwidths.shape={rates.shape}; "
@@ -139,33 +137,33 @@ def hsic_loss(
       Learning Theory, 2005, Eq. 9.
     """
     sides, keep = paired_rows("hsic_loss", {"x": x, "y": y}, where, one_width=False)
-    x, y = (near_origin(z, keep) for z in sides)
+    x, y = (near_origin((z, keep))[0] for z in sides)
     rate_x, rate_y = (
-        1 / _mean_squared_distance(z, keep) if width is None else _rate(jnp.asarray(width, z.dtype))
+        1 / _mean_squared_distance((z, keep)) if width is None else _rate(width, z.dtype)
         for z, width in ((x, bandwidth_x), (y, bandwidth_y))
     )
 
-    @jax.checkpoint
-    def sums(row: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+    def of_rows(rows: tuple[Array, Array]) -> tuple[list[Array], None]:
         k, l = (
-            numerics.zero_absent(_kernel(one, z, rate), keep)
-            for one, z, rate in zip(row, (x, y), (rate_x, rate_y), strict=True)
+            jnp.where(keep, _kernel(squared_distances(one, z), rate), 0)
+            for one, z, rate in zip(rows, (x, y), (rate_x, rate_y), strict=True)
         )
-        return jnp.sum(k * l), jnp.sum(k), jnp.sum(l)
+        return [jnp.sum(values, axis=1) for values in (k * l, k, l)], None
 
-    products, k, l = (
-        numerics.zero_absent(values, keep)
-        for values in jax.lax.map(sums, (x, y), batch_size=_BLOCK)
-    )
+    sums, _ = kernels.by_rows(of_rows, (x, y), num_columns=16 * x.shape[0])
+    products, k, l = (numerics.zero_absent(values, keep) for values in sums)
     num = jnp.maximum(jnp.sum(keep, dtype=x.dtype), 2)
     trace = jnp.sum(products) - 2 * jnp.sum(k * l) / num + jnp.sum(k) / num * jnp.sum(l) / num
     return trace / (num - 1) ** 2
 
 
-def _kernel(row: Float[Array, "d"], y: Float[Array, "m d"], rate: Array) -> Float[Array, "m"]:
-    """exp(−rate ‖row − yⱼ‖²) − 1: what is wanted of a kernel does not change with a constant."""
-    # A wide kernel differs from 1 by less than the digits of 1 can tell.
-    return jnp.expm1(-rate * squared_distances(row, y))
+def _kernel(distances: Float[Array, "n m"], rate: Array) -> Float[Array, "n m"]:
+    """exp(−rate ‖xᵢ − yⱼ‖²) − 1: what is wanted of a kernel does not change with a constant."""
+    # A wide kernel differs from 1 by less than the digits of 1 can tell. As expm1 it would be
+    # wrong: of the sum of expm1 of two multiples of an array XLA for CPU, in jax 0.10 and 0.12,
+    # makes twice that of one.
+    half = jnp.tanh(-rate / 2 * distances)
+    return 2 * half / (1 - half)
 
 
 def _pair_sum(
@@ -180,22 +178,26 @@ def _pair_sum(
     """Σᵢⱼ k(xᵢ, yⱼ) − k(0, 0) over kept pairs, of different numbers if `distinct`."""
     columns = jnp.arange(y.shape[0])
 
-    @jax.checkpoint
-    def row_sum(row: tuple[Array, Array]) -> Float[Array, ""]:
-        values = jnp.sum(jax.vmap(lambda rate: _kernel(row[0], y, rate))(rates), axis=0)
-        kept = keep_y & (columns != row[1]) if distinct else keep_y
-        return jnp.sum(jnp.where(kept, values, 0))
+    def of_rows(rows: tuple[Array, Array]) -> tuple[Array, None]:
+        distances = squared_distances(rows[0], y)
+        values = sum(_kernel(distances, rates[k]) for k in range(rates.shape[0]))
+        kept = keep_y & (columns != rows[1][:, None]) if distinct else keep_y
+        return jnp.sum(jnp.where(kept, values, 0), axis=1), None
 
-    sums = jax.lax.map(row_sum, (x, jnp.arange(x.shape[0])), batch_size=_BLOCK)
+    index = jnp.arange(x.shape[0])
+    # Beside a slab of distances there are kernels of it.
+    sums, _ = kernels.by_rows(of_rows, (x, index), num_columns=2 * y.shape[0])
     return jnp.sum(numerics.zero_absent(sums, keep_x))
 
 
-def _mean_squared_distance(x: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, ""]:
+def _mean_squared_distance(*sets: tuple[Array, Array]) -> Float[Array, ""]:
     """Mean of ‖xᵢ − xⱼ‖² over pairs of different rows near the origin, a constant; 1 if it is 0."""
-    others = jnp.maximum(jnp.sum(keep, dtype=x.dtype) - 1, 1)
-    mean = jax.lax.stop_gradient(2 * jnp.sum(x * x) / others)
+    count = sum(jnp.sum(keep, dtype=x.dtype) for x, keep in sets)
+    total = jax.lax.stop_gradient(sum(jnp.sum(x * x) for x, _ in sets))
+    mean = 2 * total / jnp.maximum(count - 1, 1)
     return jnp.where(mean > 0, mean, 1)
 
 
-def _rate(bandwidth: Float[Array, "*k"]) -> Float[Array, "*k"]:
+def _rate(bandwidth: Any, dtype: jnp.dtype) -> Float[Array, "*k"]:
+    bandwidth = jnp.asarray(bandwidth, dtype)
     return 1 / (2 * bandwidth * bandwidth)

@@ -51,20 +51,26 @@ def centred(x: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, "n d
     return x
 
 
-def near_origin(x: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, "n d"]:
-    """Kept rows minus a constant close to their mean, which changes no distance; dropped rows 0."""
-    mean = numerics.masked_mean(x, keep[:, None], axis=0)
-    return numerics.zero_absent(x - jax.lax.stop_gradient(mean), keep)
+def near_origin(*sets: tuple[Array, Array]) -> list[Array]:
+    """Kept rows minus a constant close to the mean of all, which changes no distance.
+
+    A set is an array [n, d] and its mask [n].
+    """
+    totals = [numerics.masked_sum(x, keep[:, None], axis=0) for x, keep in sets]
+    count = sum(jnp.sum(keep, dtype=x.dtype) for x, keep in sets)
+    mean = jax.lax.stop_gradient(sum(totals) / jnp.maximum(count, 1))
+    return [numerics.zero_absent(x - mean, keep) for x, keep in sets]
 
 
-def squared_distances(row: Float[Array, "d"], y: Float[Array, "m d"]) -> Float[Array, "m"]:
-    """‖row − yⱼ‖² for rows near the origin, where they are exact to more digits.
+def squared_distances(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[Array, "n m"]:
+    """‖xᵢ − yⱼ‖² for rows near the origin, where they are exact to more digits.
 
     `numerics.squared_distances` would shift them once more. A compiler that takes two shifts for
-    one rounds row and y differently, which far from the origin costs what the shift has gained.
+    one rounds x and y differently, which far from the origin costs what the shift has gained.
     """
-    products = numerics.dot_scores(row[None], y, precision="highest")[0]
-    return jnp.maximum(jnp.sum(row * row) + jnp.sum(y * y, axis=1) - 2 * products, 0)
+    products = numerics.dot_scores(x, y, precision="highest")
+    squares = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)
+    return jnp.maximum(squares - 2 * products, 0)
 
 
 def matmul(a: Float[Array, "n d"], b: Float[Array, "d k"]) -> Float[Array, "n k"]:
