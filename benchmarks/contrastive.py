@@ -67,6 +67,8 @@ def main() -> None:
 
 def _compare(op: str, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     makers = {f"jax {d} streamed": functools.partial(_jax, op, d) for d in DTYPES}
+    if jax.default_backend() == "gpu":
+        makers["jax bfloat16 mosaic"] = functools.partial(_jax, op, "bfloat16", way="mosaic")
     if not arguments.no_peers:
         makers |= _peers(op, compiled=arguments.compile)
     n, d = arguments.n, arguments.d
@@ -132,10 +134,12 @@ def _error(got: Any, reference: Any) -> float:
     return max(float(np.linalg.norm(np.float64(g) - r) / np.linalg.norm(r)) for g, r in pairs)
 
 
-def _jax(op: str, dtype: str, inputs: Inputs) -> tuple[Callable[[], Any], int | None]:
+def _jax(
+    op: str, dtype: str, inputs: Inputs, *, way: str = "streamed"
+) -> tuple[Callable[[], Any], int | None]:
     def mean(x: Any, y: Any, scale: Any) -> Any:
         loss = getattr(losses, op)
-        options = {"precision": dtype, "implementation": "streamed"}
+        options = {"precision": dtype, "implementation": way}
         return jnp.mean(loss(x, y, logit_scale=scale, **options))
 
     arrays = *map(jnp.asarray, inputs), jnp.float32(SCALE)
