@@ -45,9 +45,11 @@ def unpaired_rows(
 
 def centred(x: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, "n d"]:
     """Kept rows minus their mean; dropped rows 0."""
-    # Twice: what rounding took from the mean is the mean of what is left.
+    # Twice: what rounding took from the mean is the mean of what is left. Without a barrier a
+    # compiler may take the means together before it subtracts.
     for _ in range(2):
-        x = numerics.zero_absent(x - numerics.masked_mean(x, keep[:, None], axis=0), keep)
+        mean = jax.lax.optimization_barrier(numerics.masked_mean(x, keep[:, None], axis=0))
+        x = numerics.zero_absent(x - mean, keep)
     return x
 
 

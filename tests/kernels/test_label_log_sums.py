@@ -131,7 +131,9 @@ def test_memory_is_linear(precision):
         )
         return jnp.mean(sums.rows - sums.row_matches)
 
-    shapes = [jax.ShapeDtypeStruct(*s) for s in (((16_384, 256), jnp.float32), ((16_384,), int))]
+    shapes = [
+        jax.ShapeDtypeStruct(*s) for s in (((16_384, 256), jnp.float32), ((16_384,), jnp.int32))
+    ]
     run = jax.jit(jax.value_and_grad(loss, (0, 2)))
     compiled = run.lower(*shapes, jax.ShapeDtypeStruct((), jnp.float32)).compile()
     assert compiled.memory_analysis().temp_size_in_bytes <= 64 * 2**20

@@ -58,7 +58,7 @@ def sinkhorn(
 
     # The potential g = 0 to begin with.
     alpha, beta = _two_passes(rows, y0, _log(b0) - squares_y / eps, b0)
-    start = alpha, beta, jnp.asarray(jnp.inf, x.dtype), jnp.int32(1)
+    start = alpha, beta, jnp.full_like(jnp.sum(squares_x), jnp.inf), jnp.int32(1)
     alpha, beta, error, iterations = jax.lax.while_loop(unfinished, step, start)
     alpha = alpha.reshape(-1)[: x.shape[0]]
     f = jnp.where(jnp.isneginf(alpha), 0, eps * alpha + squares_x)

@@ -61,7 +61,9 @@ def sinkhorn(
     def unfinished(state: tuple[Array, ...]) -> Array:
         return (state[2] > tolerance) & (state[3] < max_iterations)
 
-    start = jnp.zeros_like(a), jnp.zeros_like(b), jnp.asarray(jnp.inf, a.dtype), jnp.int32(0)
+    # Inside `shard_map` what starts as a constant varies as the cost does.
+    zero = jnp.sum(jnp.zeros_like(fixed))
+    start = jnp.zeros_like(a) + zero, jnp.zeros_like(b) + zero, zero + jnp.inf, jnp.int32(0)
     f, g, error, iterations = jax.lax.while_loop(unfinished, step, start)
     pair = (a[:, None] > 0) & (b > 0)
     logits = jnp.where(pair, (f[:, None] + g - cost) / epsilon, -jnp.inf)
