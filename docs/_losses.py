@@ -37,7 +37,7 @@ FAMILIES = {
         "update_memory_queue": ("the queue", "–"),
     },
     "Without negatives": {
-        "barlow_twins": ("the smaller of D² and N²", "12 ND² or 12 N²D"),
+        "barlow_twins": ("the smaller of D² and N²", "6 ND² or 12 N²D"),
         "vicreg": ("the smaller of D² and N²", "12 ND² or 12 N²D"),
         "alignment_loss": (_ROWS, "–"),
         "uniformity_loss": (_SLAB, "8 N²D"),

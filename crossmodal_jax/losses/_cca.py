@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 from crossmodal_jax import numerics
 from crossmodal_jax._checks import check_choice, check_pairs, check_where
 from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.losses._rows import centred
 
 _OBJECTIVES = ("squared", "sum")
 
@@ -82,10 +83,7 @@ def cca_loss(
 
 def _standard(x: Float[Array, "n d"], keep: Bool[Array, "n"]) -> Float[Array, "n d"]:
     """Kept rows minus their mean, scaled to Σ xᵢₖ² = d, so that tr(XᵀX)/d = 1; dropped rows 0."""
-    x = numerics.zero_absent(x, keep)
-    # Twice: what rounding took from the mean is the mean of what is left.
-    for _ in range(2):
-        x = numerics.zero_absent(x - numerics.masked_mean(x, keep[:, None], axis=0), keep)
+    x = centred(numerics.zero_absent(x, keep), keep)
     return numerics.safe_divide(x, numerics.safe_norm(x.reshape(-1))) * x.shape[1] ** 0.5
 
 
