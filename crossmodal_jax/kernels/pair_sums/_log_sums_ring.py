@@ -20,7 +20,7 @@ def log_sums(
     sides: Sides, axis_name: AxisName, *, precision: jnp.dtype, block: int = _tiles.BLOCK
 ) -> Sums:
     """Inside `shard_map`, of the local rows with those of all devices."""
-    rows = _tiles.rows_of_a_slab(sides, precision, block)
+    rows = _tiles.rows_of_a_slab(sides, block)
     return _log_sums(rows, precision, axis_name, sides)
 
 

@@ -28,7 +28,7 @@ _LARGEST = 60.0
 
 def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK) -> Sums:
     """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
-    return _log_sums(_tiles.rows_of_a_slab(sides, precision, block), precision, sides)
+    return _log_sums(_tiles.rows_of_a_slab(sides, block), precision, sides)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -18,7 +18,7 @@ from crossmodal_jax.kernels.pair_sums._sides import Sides, SoftplusSums
 
 def softplus_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK) -> SoftplusSums:
     """The same in O((n + m) d) memory and that of a few slabs, gradient included."""
-    return _softplus_sums(_tiles.rows_of_a_slab(sides, precision, block), precision, sides)
+    return _softplus_sums(_tiles.rows_of_a_slab(sides, block), precision, sides)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -27,9 +27,9 @@ def _softplus_sums(block: int, precision: jnp.dtype, sides: Sides) -> SoftplusSu
 
 
 def _forward(block: int, precision: jnp.dtype, sides: Sides) -> tuple[SoftplusSums, Any]:
-    (dx, dy, *numbers), sums = pull_of(block, precision, sides, even_slopes(sides))
-    # They are no more exact than that.
-    known = dx.astype(precision), dy.astype(precision), *numbers
+    # They are no more exact than the products.
+    even = even_slopes(sides)
+    known, sums = pull_of(block, precision, sides, even, dtype=precision)
     return kept(sides, sums), (sides, known)
 
 
@@ -60,9 +60,14 @@ def sums_of(block: int, precision: jnp.dtype, sides: Sides) -> SoftplusSums:
 
 
 def pull_of(
-    block: int, precision: jnp.dtype, sides: Sides, slopes: SoftplusSums
+    block: int,
+    precision: jnp.dtype,
+    sides: Sides,
+    slopes: SoftplusSums,
+    *,
+    dtype: jnp.dtype | None = None,
 ) -> tuple[_tiles.Slopes, SoftplusSums]:
-    """Slopes of x, y, scale and bias for those of the sums, and the sums."""
+    """Slopes of x, y, scale and bias for those of the sums, and the sums; `dtype` as in `pull`."""
     tiles = _tiles.tiles_of(sides, block, precision)
 
     def slope_of(z: Array, slab: _tiles.Slab, row: Array, match: Array) -> Array:
@@ -71,7 +76,7 @@ def pull_of(
         return g + jnp.where(tiles.is_at(slab.match), match[:, None], 0)
 
     per_row = (_tiles.in_slabs(v, block) for v in slopes)
-    found, seen = _tiles.pull(sides, tiles, slope_of, *per_row, look=_look)
+    found, seen = _tiles.pull(sides, tiles, slope_of, *per_row, look=_look, dtype=dtype)
     return found, _collected(sides, seen)
 
 

@@ -17,7 +17,7 @@ from crossmodal_jax.kernels.pair_sums._sides import Sides
 
 Slopes = tuple[Array, Array, Array, Array]
 BLOCK = 512
-# Of the logits of a slab, and of their slopes if those have a dtype of their own.
+# Of the logits of a slab; their slopes take their place, or half as much in bfloat16.
 _SLAB_BYTES = 2**24
 
 
@@ -32,7 +32,7 @@ class Slab(NamedTuple):
 
 
 class Tiles(NamedTuple):
-    """The sides in slabs, in the dtype of the products."""
+    """The sides, y in the dtype of the products and x in slabs."""
 
     slabs: Slab
     y: Float[Array, "m d"]
@@ -43,8 +43,12 @@ class Tiles(NamedTuple):
 
     def logits(self, slab: Slab) -> Float[Array, "block m"]:
         """Logits of a slab, −inf where they are not compared."""
-        z = self.scale * product(slab.x, self.y) + self.bias
+        z = self.scale * product(self.rows(slab), self.y) + self.bias
         return jnp.where(self.compared(slab), z, -jnp.inf)
+
+    def rows(self, slab: Slab) -> Float[Array, "block d"]:
+        """Rows of x in the dtype of the products: no copy of all of them is made."""
+        return slab.x.astype(self.y.dtype)
 
     def compared(self, slab: Slab) -> Bool[Array, "block m"]:
         """True where both are kept and the pair is not excluded."""
@@ -60,13 +64,14 @@ class Tiles(NamedTuple):
         return (slab.label[:, None] == self.label_y) & self.compared(slab)
 
 
-def rows_of_a_slab(sides: Sides, precision: jnp.dtype, block: int) -> int:
+def rows_of_a_slab(sides: Sides, block: int) -> int:
     """At most `block` rows, fewer where a row is long."""
     num, width = sides.x.shape[0], sides.y.shape[0]
-    # And who matches or is left out, if that is asked.
+    # And who matches or is left out, if that is asked; results that are narrow themselves leave
+    # no room that sums in float32 could use.
     masks = sides.labels is not None or sides.exclude is not None
-    parts = 1 + (precision != sides.scale.dtype) + masks
-    size = sides.scale.dtype.itemsize * parts
+    narrow = sides.x.dtype != sides.scale.dtype
+    size = sides.scale.dtype.itemsize * (1 + masks + narrow)
     least = -(-num // max(1, min(block, _SLAB_BYTES // (size * width))))
     # A few more slabs, if those are even: then nothing is padded, and no copy made.
     num_slabs = next((k for k in range(least, 2 * least) if num % k == 0), least)
@@ -76,7 +81,7 @@ def rows_of_a_slab(sides: Sides, precision: jnp.dtype, block: int) -> int:
 def tiles_of(sides: Sides, block: int, precision: jnp.dtype) -> Tiles:
     """The sides with x in slabs of `block` rows."""
     label_x, label_y = sides.labels or (None, None)
-    rows = Slab(sides.x.astype(precision), sides.keep_x, sides.match, sides.exclude, label_x)
+    rows = Slab(sides.x, sides.keep_x, sides.match, sides.exclude, label_x)
     slabs = jax.tree.map(lambda v: in_slabs(v, block), rows)
     y = sides.y.astype(precision)
     return Tiles(slabs, y, sides.keep_y, label_y, sides.scale, sides.bias)
@@ -99,11 +104,13 @@ def pull(
     slope_of: Callable[..., Array],
     *per_row: Float[Array, "k block"],
     look: Callable[[Array, Slab], Any] = lambda _z, _slab: None,
+    dtype: jnp.dtype | None = None,
 ) -> tuple[Slopes, Any]:
     """Slopes of x, y, scale and bias from those of the logits; and what `look` sees of those.
 
     `slope_of(z, slab, *per_row)` gives the slopes of the logits of a slab, in float32: a slope of
-    nearly −1 plus a share of nearly 1 is lost in bfloat16.
+    nearly −1 plus a share of nearly 1 is lost in bfloat16. The slopes of x and y come in `dtype`,
+    None for that of x and y.
     """
 
     def step(state: tuple[Array, ...], part: Any) -> tuple[tuple[Array, ...], Any]:
@@ -113,17 +120,18 @@ def pull(
         g = slope_of(z, slab, *rest)
         d_bias += jnp.sum(g)
         g = g.astype(tiles.y.dtype)
-        dx = combine(g, tiles.y)
-        d_scale += jnp.sum(wide(slab.x) * dx)
-        dx = (sides.scale * dx).astype(sides.x.dtype)
-        return (dy + combine(slab.x.T, g), d_scale, d_bias), (dx, look(z, slab))
+        x, dx = tiles.rows(slab), combine(g, tiles.y)
+        d_scale += jnp.sum(wide(x) * dx)
+        dx = (sides.scale * dx).astype(dtype or sides.x.dtype)
+        return (dy + combine(x.T, g), d_scale, d_bias), (dx, look(z, slab))
 
     # Inside `shard_map` what starts as zeros varies as the sides do.
     zero = jnp.zeros_like(sides.scale)
     start = jnp.zeros_like(tiles.y.T, zero.dtype), zero, zero
     (dy, d_scale, d_bias), (dx, seen) = jax.lax.scan(step, start, (tiles.slabs, per_row))
     dx = dx.reshape(-1, dx.shape[-1])[: sides.x.shape[0]]
-    return (dx, (sides.scale * dy).astype(sides.y.dtype).T, d_scale, d_bias), seen
+    dy = (sides.scale * dy).astype(dtype or sides.y.dtype).T
+    return (dx, dy, d_scale, d_bias), seen
 
 
 def slopes_of(sides: Sides, slopes: Slopes) -> Sides:
