@@ -42,7 +42,7 @@ def test_one_row_and_one_compilation(name):
 
 @every_metric
 def test_runs_under_strict_promotion_nan_debugging_and_leak_checks(name):
-    laws.assert_runs_under_strict_checks(members.METRICS[name])
+    laws.assert_runs_under_strict_checks(members.METRICS[name], leaks=True)
 
 
 @every_metric

@@ -58,7 +58,14 @@ def run(x, y, scale, masks, labels, exclude, slopes, implementation, block=16):
 
 
 @pytest.mark.parametrize("implementation", ["streamed", "xla"])
-@pytest.mark.parametrize(("n", "m", "block"), [*pairs.SIZES, (7, 5, 4)])
+@pytest.mark.parametrize(
+    ("n", "m", "block"),
+    [
+        (7, 5, 4),
+        (129, 130, 32),
+        *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in pairs.SIZES),
+    ],
+)
 def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation):
     x, y, some, labels, exclude, slopes = case(n, m)
     every = np.ones(n, bool), np.ones(m, bool)
