@@ -6,7 +6,8 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.losses._pairs import check_sides, scores
+from crossmodal_jax.losses._pairs import scores
+from crossmodal_jax.losses._rows import paired_rows
 
 
 def hinge_loss(
@@ -53,7 +54,7 @@ def hinge_loss(
       Faghri et al., `VSE++: Improving Visual-Semantic Embeddings with Hard Negatives
       <https://arxiv.org/abs/1707.05612>`_, 2018, Eq. 5 and 6.
     """
-    x, y, keep = check_sides("hinge_loss", x, y, where)
+    (x, y), keep = paired_rows("hinge_loss", {"x": x, "y": y}, where)
     margin = jnp.asarray(margin, x.dtype)
     loss = (_hardest_hinges if hardest else _sums_of_hinges)(x, y, keep, margin)
     return numerics.zero_absent(loss, keep)

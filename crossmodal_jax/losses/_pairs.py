@@ -3,30 +3,15 @@
 from collections.abc import Callable
 
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from crossmodal_jax import kernels, numerics
-from crossmodal_jax._checks import check_numbers, check_where
+from crossmodal_jax._checks import check_numbers
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.losses._inputs import check_views
+from crossmodal_jax.losses._rows import paired_rows
 
 # From scores, positives and negatives of some anchors, each [b, n], to one value per anchor.
 OfAnchors = Callable[[Array, Array, Array], Array]
-
-
-def check_sides(
-    name: str, x: ArrayLike, y: ArrayLike, where: ArrayLike | None
-) -> tuple[Float[Array, "n d"], Float[Array, "n d"], Bool[Array, "n"]]:
-    """Returns both sides in float32 at least, with zeros in dropped rows, and the mask.
-
-    Sums over slabs of what flows back to them are then as wide.
-    """
-    x, y = check_views(name, x, y)
-    keep = check_where(name, where, x.shape[:1])
-    dtype = np.promote_types(np.promote_types(x.dtype, y.dtype), jnp.float32)
-    x, y = (numerics.zero_absent(z, keep).astype(dtype) for z in (x, y))
-    return x, y, keep
 
 
 def scores(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[Array, "n m"]:
@@ -49,7 +34,7 @@ def over_anchors(
     value 0. Without labels y[i] is the positive of x[i].
     """
     single = y is None
-    x, y, keep = check_sides(name, x, x if y is None else y, where)
+    (x, y), keep = paired_rows(name, {"x": x, "y": x if y is None else y}, where)
     # Not a second copy of it: what flows back to both is added up in one place.
     y = x if single else y
     if labels is None and single:

@@ -51,11 +51,3 @@ def matching_logits(
         return of_rows, of_columns
 
     return kernels.by_rows(of_rows, (x, index, keep, positives), num_columns=x.shape[0])
-
-
-def cross_entropy(
-    log_sums: Float[Array, "n"], matches: Float[Array, "n"], counts: Int[Array, "n"]
-) -> Float[Array, "n"]:
-    """Log-sums minus the mean of the logits that match; 0 without any."""
-    mean = matches / jnp.maximum(counts, 1).astype(matches.dtype)
-    return jnp.where(counts > 0, log_sums - mean, 0)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from crossmodal_jax import numerics
 from crossmodal_jax._checks import check_pairs, check_where
 from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax.losses._clean import common_dtype
 
 
 def paired_rows(
@@ -24,7 +25,7 @@ def paired_rows(
             f"{name}: {names} must share one shape [n, d], got {shapes}; project all to one width."
         )
     keep = check_where(name, where, xs[0].shape[:1])
-    return tuple(_clean(x, keep, _accumulator(*xs)) for x in xs), keep
+    return tuple(_clean(x, keep, common_dtype(*xs)) for x in xs), keep
 
 
 def unpaired_rows(
@@ -39,7 +40,7 @@ def unpaired_rows(
         )
     keep_x = check_where(name, where, x.shape[:1])
     keep_y = check_where(name, where_y, y.shape[:1], argument="where_y")
-    dtype = _accumulator(x, y)
+    dtype = common_dtype(x, y)
     return _clean(x, keep_x, dtype), _clean(y, keep_y, dtype), keep_x, keep_y
 
 
@@ -82,7 +83,3 @@ def matmul(a: Float[Array, "n d"], b: Float[Array, "d k"]) -> Float[Array, "n k"
 
 def _clean(x: Array, keep: Array, dtype: np.dtype) -> Array:
     return numerics.zero_absent(x, keep).astype(dtype)
-
-
-def _accumulator(*xs: Array) -> np.dtype:
-    return np.result_type(*(np.promote_types(x.dtype, jnp.float32) for x in xs))

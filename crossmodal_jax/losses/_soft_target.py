@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.losses._pairs import check_sides, scores
+from crossmodal_jax.losses._pairs import scores
+from crossmodal_jax.losses._rows import paired_rows
 
 # From the numbers of some rows to their soft targets [b, n], as shares of their row and of each
 # column; 0 for pairs of which one side is dropped.
@@ -73,7 +74,7 @@ def soft_target_loss(
       Li et al., `Align before Fuse <https://arxiv.org/abs/2107.07651>`_, 2021, section 3.3.
     """
     name = "soft_target_loss"
-    x, y, keep = check_sides(name, x, y, where)
+    (x, y), keep = paired_rows(name, {"x": x, "y": y}, where)
     if targets is not None and teacher is None:
         soft = _given_targets(targets, keep)
     elif teacher is not None and targets is None:

@@ -10,7 +10,7 @@ from crossmodal_jax import kernels
 from crossmodal_jax._checks import check_numbers, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._inputs import check_views
-from crossmodal_jax.losses._positives import check_positives, cross_entropy, matching_logits
+from crossmodal_jax.losses._positives import check_positives, matching_logits
 
 
 def supcon_loss(
@@ -78,13 +78,14 @@ def supcon_loss(
     if labels is not None and positives is None:
         labels = check_numbers(name, "labels", labels, x.shape[0])
         sums = kernels.label_log_sums(x, y_or_x, labels=labels, labels_y=labels, **options)
-        row_matches = sums.row_matches, sums.row_counts
-        column_matches = sums.column_matches, sums.column_counts
     elif positives is not None and labels is None:
         positives = check_positives(name, positives, x.shape[0])
-        sums = kernels.log_sums(x, y_or_x, **options)
-        row_matches, column_matches = matching_logits(
+        found = kernels.log_sums(x, y_or_x, **options)
+        (row_matches, row_counts), (column_matches, column_counts) = matching_logits(
             x, y_or_x, positives, scale=logit_scale, keep=keep, single=y is None
+        )
+        sums = kernels.LabelLogSums(
+            found.rows, found.columns, row_matches, column_matches, row_counts, column_counts
         )
     else:
         given = "none" if labels is None else "both"
@@ -92,10 +93,8 @@ def supcon_loss(
             f"{name}: one of `labels` and `positives` must be given, got {given}; pass labels, "
             "Int [n], where every row has one."
         )
-    of_rows = cross_entropy(sums.rows, *row_matches)
-    if y is None:
-        return of_rows
-    return (of_rows + cross_entropy(sums.columns, *column_matches)) / 2
+    rows, columns = sums.cross_entropies()
+    return rows if y is None else (rows + columns) / 2
 
 
 def ntxent_loss(

@@ -166,14 +166,5 @@ def ring_supcon_loss(
         axis_name=axis_name,
         precision=precision,
     )
-    of_rows = _cross_entropy(sums.rows, sums.row_matches, sums.row_counts)
-    if y is None:
-        return of_rows
-    return (of_rows + _cross_entropy(sums.columns, sums.column_matches, sums.column_counts)) / 2
-
-
-def _cross_entropy(
-    log_sums: Float[Array, "n"], matches: Float[Array, "n"], counts: Int[Array, "n"]
-) -> Float[Array, "n"]:
-    mean = matches / jnp.maximum(counts, 1).astype(matches.dtype)
-    return jnp.where(counts > 0, log_sums - mean, 0)
+    rows, columns = sums.cross_entropies()
+    return rows if y is None else (rows + columns) / 2

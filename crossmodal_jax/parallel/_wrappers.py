@@ -21,9 +21,9 @@ def any_mesh(function: Callable[..., Any]) -> Callable[..., Any]:
       function: A function of arrays and anything else, such as a loss.
 
     Returns:
-      A function of the same arguments and results. A result whose first axis has the length of
-      that of the first array is laid out like it, any other one is whole on every device; shapes
-      are those of `function`.
+      A function of the same arguments and results, whose shapes are those of `function`. A result
+      whose first axis has the length of that of the first array on the mesh is laid out like it,
+      any other one is whole on every device.
 
     Examples:
       >>> import jax, jax.numpy as jnp
@@ -37,17 +37,18 @@ def any_mesh(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         arrays, rebuild = _split((args, kwargs))
-        mesh = next((m for m in map(_explicit_mesh, arrays) if m is not None), None)
-        if mesh is None:
+        # Numbers, which have no rows, may stand before the rows.
+        spread = next((a for a in arrays if np.ndim(a) and _explicit_mesh(a) is not None), None)
+        if spread is None:
             return function(*args, **kwargs)
+        mesh: Any = _explicit_mesh(spread)
 
         def inner(*arrays: Array) -> Any:
             args, kwargs = rebuild(arrays)
             return function(*args, **kwargs)
 
         results = jax.eval_shape(inner, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays))
-        rows = jax.typeof(arrays[0]).sharding.spec[0]
-        num = arrays[0].shape[0]
+        rows, num = jax.typeof(spread).sharding.spec[0], spread.shape[0]
         layout = jax.tree.map(
             lambda r: PartitionSpec(rows) if r.shape[:1] == (num,) else PartitionSpec(), results
         )

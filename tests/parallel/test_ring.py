@@ -178,6 +178,15 @@ def test_nothing_is_gathered(name):
     assert "all-to-all" not in program
 
 
+def test_a_number_may_stand_before_the_rows(x64):
+    mesh = _mesh(AxisType.Explicit)
+    x, y, *_ = _arguments(mesh)
+    scale = jax.device_put(2.0, NamedSharding(mesh, PartitionSpec()))
+    loss = parallel.any_mesh(lambda s, x, y: losses.clip_loss(x, y, logit_scale=s))
+    plain = losses.clip_loss(*_case()[:2], logit_scale=2.0)
+    np.testing.assert_allclose(jax.jit(loss)(scale, x, y), plain, rtol=1e-12)
+
+
 PROGRAM = """
 import jax, jax.numpy as jnp, numpy as np
 from crossmodal_jax import parallel

@@ -16,14 +16,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array
 
 from crossmodal_jax.kernels.pair_sums import _tiles
 from crossmodal_jax.kernels.pair_sums._sides import Sides, Sums
-from crossmodal_jax.numerics import safe_norm
-
-# exp of it times a million rows, and the inverse of that, are numbers in float32.
-_LARGEST = 60.0
 
 
 def log_sums(sides: Sides, *, precision: jnp.dtype, block: int = _tiles.BLOCK) -> Sums:
@@ -54,7 +50,7 @@ def sums_of(block: int, precision: jnp.dtype, sides: Sides) -> Sums:
     """The sums in slabs of `block` rows; −inf where they are empty."""
     tiles = _tiles.tiles_of(sides, block, precision)
     (columns, column_matches), per_row = jax.lax.cond(
-        _moderate(sides), _plain_sums, _sums_by_maxima, tiles
+        _tiles.moderate(sides), _plain_sums, _sums_by_maxima, tiles
     )
     rows, row_matches = (v.reshape(-1)[: sides.x.shape[0]] for v in per_row)
     return Sums(rows, columns, row_matches, column_matches)
@@ -79,7 +75,7 @@ def slopes_of(
     rows = slopes.rows, sums.rows, slopes.row_matches
     per_row = [_tiles.in_slabs(v, block) for v in rows]
     found = jax.lax.cond(
-        _moderate(sides),
+        _tiles.moderate(sides),
         lambda: _tiles.pull(sides, tiles, moderate, *per_row)[0][:3],
         lambda: _tiles.pull(sides, tiles, large, *per_row)[0][:3],
     )
@@ -96,11 +92,6 @@ def kept(sides: Sides, sums: Sums) -> Sums:
         row_matches = sides.of_rows(sums.row_matches)
         column_matches = sides.of_columns(sums.column_matches)
     return Sums(rows, columns, row_matches, column_matches)
-
-
-def _moderate(sides: Sides) -> Bool[Array, ""]:
-    longest = [jnp.max(safe_norm(_tiles.wide(z), axis=1), initial=0) for z in (sides.x, sides.y)]
-    return jnp.abs(sides.scale) * longest[0] * longest[1] <= _LARGEST
 
 
 def _plain_sums(tiles: _tiles.Tiles) -> Any:

@@ -15,18 +15,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float32
+from jaxtyping import Array, Float32
 
 from crossmodal_jax.kernels.pair_sums import _mosaic_tile, _tiles
 from crossmodal_jax.kernels.pair_sums._mosaic_tile import STEP, TILE, Operands
 from crossmodal_jax.kernels.pair_sums._sides import LogSums, Sides, SoftplusSums
-from crossmodal_jax.numerics import safe_norm
 
 # At most so many rows in a slab, and so many slopes (512 MiB), but a tile of rows at least.
 _ROWS = 4096
 _SLOPES = 2**28
-# exp of it times a million rows, and the inverse of that, are numbers in float32.
-_LARGEST = 60.0
 
 
 def rows_of_a_slab(sides: Sides) -> int:
@@ -61,7 +58,7 @@ def log_sums(block: int, interpret: Any, sides: Sides) -> LogSums:
         return rows, top + _log(total)
 
     zeros = jnp.zeros_like(slabs.columns[0])
-    rows, columns = lax.cond(_moderate(sides), sums, sums_by_maxima)
+    rows, columns = lax.cond(_tiles.moderate(sides), sums, sums_by_maxima)
     rows, columns = rows[: sides.x.shape[0]], columns[: sides.y.shape[0]]
     return LogSums(sides.of_rows(rows), sides.of_columns(columns), _matches(sides))
 
@@ -87,7 +84,7 @@ def _log_sums_backward(block: int, interpret: Any, saved: Any, slopes: LogSums) 
         return _pull(sides, slabs, kernel)
 
     # The bias is none of theirs: every softmax cancels it.
-    return (_tiles.slopes_of(sides, lax.cond(_moderate(sides), plain, by_maxima)),)
+    return (_tiles.slopes_of(sides, lax.cond(_tiles.moderate(sides), plain, by_maxima)),)
 
 
 log_sums.defvjp(_log_sums_forward, _log_sums_backward)
@@ -177,11 +174,6 @@ def _matches(sides: Sides) -> Float32[Array, "n"]:
     """The logits of the matches, from what the tiles are made of."""
     x, y = (_tiles.wide(z.astype(jnp.bfloat16)) for z in (sides.x, sides.y[sides.match]))
     return sides.of_matches(sides.scale * jnp.sum(x * y, axis=1) + sides.bias)
-
-
-def _moderate(sides: Sides) -> Bool[Array, ""]:
-    longest = [jnp.max(safe_norm(_tiles.wide(z), axis=1)) for z in (sides.x, sides.y)]
-    return jnp.abs(sides.scale) * longest[0] * longest[1] <= _LARGEST
 
 
 def _joined(parts: Sequence[Float32[Array, "k n"]]) -> tuple[Array, Array]:

@@ -40,6 +40,11 @@ class LabelLogSums(NamedTuple):
     row_counts: Int[Array, "n"]
     column_counts: Int[Array, "m"]
 
+    def cross_entropies(self) -> tuple[Float[Array, "n"], Float[Array, "m"]]:
+        """Log-sums minus the mean of the logits that match, of rows and columns; 0 without any."""
+        rows = _cross_entropy(self.rows, self.row_matches, self.row_counts)
+        return rows, _cross_entropy(self.columns, self.column_matches, self.column_counts)
+
 
 class SoftplusSums(NamedTuple):
     """What sigmoid losses need of a matrix of logits zᵢⱼ.
@@ -115,3 +120,10 @@ class Sides(NamedTuple):
         if self.exclude is not None:
             compared &= self.match != self.exclude
         return jnp.where(compared, values, 0)
+
+
+def _cross_entropy(
+    log_sums: Float[Array, "n"], matches: Float[Array, "n"], counts: Int[Array, "n"]
+) -> Float[Array, "n"]:
+    mean = matches / jnp.maximum(counts, 1).astype(matches.dtype)
+    return jnp.where(counts > 0, log_sums - mean, 0)

@@ -14,9 +14,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from crossmodal_jax.kernels.pair_sums._sides import Sides
+from crossmodal_jax.numerics import safe_norm
 
 Slopes = tuple[Array, Array, Array, Array]
 BLOCK = 512
+# exp of it times a million rows, and the inverse of that, are numbers in float32.
+_LARGEST = 60.0
 # Of the logits of a slab; their slopes take their place, or half as much in bfloat16.
 _SLAB_BYTES = 2**24
 
@@ -85,6 +88,12 @@ def tiles_of(sides: Sides, block: int, precision: jnp.dtype) -> Tiles:
     slabs = jax.tree.map(lambda v: in_slabs(v, block), rows)
     y = sides.y.astype(precision)
     return Tiles(slabs, y, sides.keep_y, label_y, sides.scale, sides.bias)
+
+
+def moderate(sides: Sides) -> Bool[Array, ""]:
+    """Whether no logit can be so large that its exponential has to be taken relative to another."""
+    longest = [jnp.max(safe_norm(wide(z), axis=1), initial=0) for z in (sides.x, sides.y)]
+    return jnp.abs(sides.scale) * longest[0] * longest[1] <= _LARGEST
 
 
 def in_slabs(rows: Array, block: int) -> Array:
