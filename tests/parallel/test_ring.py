@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from crossmodal_jax import losses, parallel
+from crossmodal_jax import kernels, losses, parallel
 
 _NUM = 40
 _ROWS = PartitionSpec("data")
@@ -184,7 +184,33 @@ def test_a_number_may_stand_before_the_rows(x64):
     scale = jax.device_put(2.0, NamedSharding(mesh, PartitionSpec()))
     loss = parallel.any_mesh(lambda s, x, y: losses.clip_loss(x, y, logit_scale=s))
     plain = losses.clip_loss(*_case()[:2], logit_scale=2.0)
-    np.testing.assert_allclose(jax.jit(loss)(scale, x, y), plain, rtol=1e-12)
+    got = jax.jit(loss)(scale, x, y)
+    np.testing.assert_allclose(got, plain, rtol=1e-12)
+    assert got.sharding.spec == _ROWS
+    total = parallel.any_mesh(lambda x, y: jnp.sum(losses.clip_loss(x, y)))
+    assert jax.jit(total)(x, y).sharding.is_fully_replicated
+
+
+@pytest.mark.parametrize("which", ["rows", "matches"])
+def test_uneven_slopes_of_one_kind_take_another_round(which, x64):
+    # Of a mean both kinds are even; here one of them is.
+    x, y, _, keep, weights = _case()
+    ones = np.ones(_NUM)
+    by_rows, by_matches = (weights[1], ones) if which == "rows" else (ones, weights[1])
+
+    def total(x, y, by_rows, by_matches, keep, axis_name=None):
+        sums = kernels.softplus_sums(x, y, where=keep, where_y=keep, axis_name=axis_name)
+        return by_rows * sums.rows - by_matches * sums.matches
+
+    spread = parallel.over_rows(total, _mesh(AxisType.Auto))
+    one, eight = (
+        jax.jit(jax.grad(lambda *args, f=f: jnp.sum(f(*args)), (0, 1)))(
+            x, y, by_rows, by_matches, keep
+        )
+        for f in (total, spread)
+    )
+    for mine, theirs in zip(eight, one, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-11, atol=1e-11)
 
 
 PROGRAM = """
