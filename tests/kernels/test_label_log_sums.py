@@ -103,7 +103,7 @@ def test_counts_are_those_of_the_matches(x64):
     x, y, masks, labels, exclude, _ = case(40, 30, seed=4)
     labels = labels[0] % 2, labels[1] % 2
     same = masks[0] & masks[1][exclude] & (labels[0] == labels[1][exclude])
-    assert np.count_nonzero(same & (exclude >= 0)) > 5
+    assert np.count_nonzero(same & (exclude >= 0)) > 2  # else nothing is tested
     compared = masks[0][:, None] & masks[1] & (np.arange(30) != exclude[:, None])
     same = compared & (labels[0][:, None] == labels[1])
     options = {"where": masks[0], "where_y": masks[1], "exclude": exclude}
