@@ -1,5 +1,6 @@
 """What several losses share: checks, and the scores of pairs."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -29,5 +30,10 @@ def own_scores(
     """⟨xᵢ, yᵢ⟩ of rows rounded to `precision`, accumulated in float32 at least."""
     dtype = np.promote_types(x.dtype, y.dtype)
     wide = np.promote_types(dtype, jnp.float32)
-    x, y = (zero_absent(z, keep).astype(precision or dtype).astype(wide) for z in (x, y))
-    return jnp.sum(x * y, axis=1)
+    to = jnp.finfo(precision or dtype)
+
+    def rounded(z: Array) -> Array:
+        # In place: arrays of the other dtype would be kept for the gradient.
+        return jax.lax.reduce_precision(zero_absent(z, keep).astype(wide), to.nexp, to.nmant)
+
+    return jnp.sum(rounded(x) * rounded(y), axis=1)
