@@ -143,6 +143,17 @@ def check_numbers(name: str, argument: str, numbers: ArrayLike, num: int) -> Int
     return numbers
 
 
+def check_positives(name: str, positives: ArrayLike, shape: tuple[int, int]) -> Bool[Array, "n m"]:
+    """Returns a matrix of that shape that tells for all pairs of rows whether they match."""
+    positives = jnp.asarray(positives)
+    if positives.shape != shape or positives.dtype != jnp.bool_:
+        raise ValueError(
+            f"{name}: `positives` must be boolean with shape [n, m] = {shape}, got "
+            f"{positives.dtype} {positives.shape}; entry [i, j] tells whether x[i] matches y[j]."
+        )
+    return positives
+
+
 def check_same_shape(name: str, **arrays: ArrayLike) -> tuple[Array, ...]:
     """Returns the named arrays, which must all have one shape."""
     converted = {key: jnp.asarray(x) for key, x in arrays.items()}

@@ -13,7 +13,7 @@ _ROWS = "N·D"
 FAMILIES = {
     "Softmax over pairs": {
         "clip_loss": (_SLAB, "8 N²D"),
-        "supcon_loss": (_SLAB, "8 N²D, with a matrix of positives 16 N²D"),
+        "supcon_loss": (_SLAB, "8 N²D"),
         "ntxent_loss": (_SLAB, "24 N²D for N pairs of views"),
         "hard_negative_loss": (_SLAB, "16 N²D"),
         "soft_target_loss": (_SLAB, "10 N²D, with a teacher 16 N²D"),

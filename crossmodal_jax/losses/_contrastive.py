@@ -6,10 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import kernels
-from crossmodal_jax._checks import check_where
+from crossmodal_jax._checks import check_positives, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._inputs import check_views
-from crossmodal_jax.losses._positives import check_positives
 from crossmodal_jax.losses._supervised import supcon_loss
 
 
@@ -79,7 +78,7 @@ def clip_loss(
     return supcon_loss(
         x,
         y,
-        positives=check_positives("clip_loss", positives, x.shape[0]),
+        positives=check_positives("clip_loss", positives, (x.shape[0], x.shape[0])),
         logit_scale=logit_scale,
         where=keep,
         precision=precision,

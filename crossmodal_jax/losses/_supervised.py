@@ -7,10 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from crossmodal_jax import kernels
-from crossmodal_jax._checks import check_numbers, check_where
+from crossmodal_jax._checks import check_numbers, check_positives, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.losses._inputs import check_views
-from crossmodal_jax.losses._positives import check_positives, matching_logits
 
 
 def supcon_loss(
@@ -79,14 +78,8 @@ def supcon_loss(
         labels = check_numbers(name, "labels", labels, x.shape[0])
         sums = kernels.label_log_sums(x, y_or_x, labels=labels, labels_y=labels, **options)
     elif positives is not None and labels is None:
-        positives = check_positives(name, positives, x.shape[0])
-        found = kernels.log_sums(x, y_or_x, **options)
-        (row_matches, row_counts), (column_matches, column_counts) = matching_logits(
-            x, y_or_x, positives, scale=logit_scale, keep=keep, single=y is None
-        )
-        sums = kernels.LabelLogSums(
-            found.rows, found.columns, row_matches, column_matches, row_counts, column_counts
-        )
+        positives = check_positives(name, positives, (x.shape[0], x.shape[0]))
+        sums = kernels.label_log_sums(x, y_or_x, positives=positives, **options)
     else:
         given = "none" if labels is None else "both"
         raise ValueError(

@@ -17,7 +17,7 @@ from crossmodal_jax.kernels.pair_sums._sides import Sums
 def oracle(x, y, scale, masks, labels, exclude, slopes):
     """Values, and gradients by x, y and the scale, in float64 from the formulas."""
     compared = masks[0][:, None] & masks[1] & (np.arange(len(y)) != exclude[:, None])
-    same = compared & (labels[0][:, None] == labels[1])
+    same = compared & same_label(labels)
     scores = x @ y.T
     z = np.where(compared, scale * scores, -np.inf)
     with np.errstate(invalid="ignore"):
@@ -32,6 +32,12 @@ def oracle(x, y, scale, masks, labels, exclude, slopes):
     for g, a, b in ((share + mine, x, y), (np.abs(share) + np.abs(mine), np.abs(x), np.abs(y))):
         results.append((scale * g @ b, scale * g.T @ a, np.sum(g * (a @ b.T))))
     return values, *results
+
+
+def same_label(labels):
+    """Of the labels of both sides, or of a matrix of matches and the row of it of each x."""
+    rows, columns = labels
+    return columns[rows] if columns.ndim == 2 else rows[:, None] == columns
 
 
 def case(n, m, seed=0):
@@ -66,8 +72,11 @@ def run(x, y, scale, masks, labels, exclude, slopes, implementation, block=16):
         *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in pairs.SIZES),
     ],
 )
-def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation):
+@pytest.mark.parametrize("kind", ["labels", "positives"])
+def test_values_and_gradients_are_those_of_numpy(n, m, block, implementation, kind):
     x, y, some, labels, exclude, slopes = case(n, m)
+    if kind == "positives":
+        labels = np.arange(n), np.random.default_rng(n).uniform(size=(n, m)) < 0.3
     every = np.ones(n, bool), np.ones(m, bool)
     for dtype in ("float32", "bfloat16"):
         inputs, given = pairs.inputs(x, y, dtype)
@@ -99,7 +108,8 @@ def test_labels_of_their_own_are_one_match_each(x64):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-14)
 
 
-def test_counts_are_those_of_the_matches(x64):
+@pytest.mark.parametrize("kind", ["labels", "positives"])
+def test_counts_are_those_of_the_matches(kind, x64):
     x, y, masks, labels, exclude, _ = case(40, 30, seed=4)
     labels = labels[0] % 2, labels[1] % 2
     same = masks[0] & masks[1][exclude] & (labels[0] == labels[1][exclude])
@@ -107,7 +117,11 @@ def test_counts_are_those_of_the_matches(x64):
     compared = masks[0][:, None] & masks[1] & (np.arange(30) != exclude[:, None])
     same = compared & (labels[0][:, None] == labels[1])
     options = {"where": masks[0], "where_y": masks[1], "exclude": exclude}
-    sums = kernels.label_log_sums(x, y, labels=labels[0], labels_y=labels[1], **options)
+    given = {
+        "labels": {"labels": labels[0], "labels_y": labels[1]},
+        "positives": {"positives": labels[0][:, None] == labels[1]},
+    }
+    sums = kernels.label_log_sums(x, y, **given[kind], **options)
     np.testing.assert_array_equal(sums.row_counts, same.sum(1))
     np.testing.assert_array_equal(sums.column_counts, same.sum(0))
 
@@ -156,5 +170,11 @@ def test_bad_arguments_are_named(no_jaxtyping):
         kernels.label_log_sums(x, x, labels=jnp.ones(3), labels_y=labels)
     with pytest.raises(ValueError, match=r"`labels_y` must be one whole number .* \(2,\); pass"):
         kernels.label_log_sums(x, x, labels=labels, labels_y=labels[:2])
+    with pytest.raises(ValueError, match=r"`positives` must be boolean .* = \(3, 3\), got int32"):
+        kernels.label_log_sums(x, x, positives=jnp.ones((3, 3), int))
+    with pytest.raises(ValueError, match=r"`positives` must stand alone, got labels or an axis_na"):
+        kernels.label_log_sums(x, x, labels=labels, positives=jnp.ones((3, 3), bool))
+    with pytest.raises(ValueError, match=r"both `labels` and `labels_y` must be given, or `positi"):
+        kernels.label_log_sums(x, x, labels=labels)
     with pytest.raises(ValueError, match=r"log_sums: `exclude` must be one whole number"):
         kernels.log_sums(x, x, exclude=labels[:2])

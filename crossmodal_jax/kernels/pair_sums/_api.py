@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from crossmodal_jax._checks import check_numbers, check_where
+from crossmodal_jax._checks import check_numbers, check_positives, check_where
 from crossmodal_jax._typing import ArrayLike
 from crossmodal_jax.kernels._dispatch import dispatch
 from crossmodal_jax.kernels.pair_sums import (
@@ -129,8 +129,9 @@ def label_log_sums(
     x: Float[ArrayLike, "n d"],
     y: Float[ArrayLike, "m d"],
     *,
-    labels: Int[ArrayLike, "n"],
-    labels_y: Int[ArrayLike, "m"],
+    labels: Int[ArrayLike, "n"] | None = None,
+    labels_y: Int[ArrayLike, "m"] | None = None,
+    positives: Bool[ArrayLike, "n m"] | None = None,
     scale: Float[ArrayLike, ""] | float = 1.0,
     where: Bool[ArrayLike, "n"] | None = None,
     where_y: Bool[ArrayLike, "m"] | None = None,
@@ -149,11 +150,12 @@ def label_log_sums(
       y: Rows of the second side, shape [m, d].
       labels: What the rows of x are, shape [n], any whole numbers.
       labels_y: What the rows of y are, shape [m]; those match whose labels are equal.
+      positives: In place of labels, True where row i of x matches row j of y, shape [n, m].
       scale: As for `log_sums`.
       where: As for `log_sums`.
       where_y: As for `log_sums`.
       exclude: As for `log_sums`; what is excluded matches nothing.
-      axis_name: As for `log_sums`.
+      axis_name: As for `log_sums`; only with labels.
       precision: As for `log_sums`.
       implementation: As for `log_sums`.
 
@@ -163,7 +165,8 @@ def label_log_sums(
       without a match.
 
     Raises:
-      ValueError: As for `log_sums`, or if the labels are not one whole number for each row.
+      ValueError: As for `log_sums`, if the labels are not one whole number for each row, if
+        `positives` is not boolean with shape [n, m], or unless either both labels or it is given.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -175,9 +178,17 @@ def label_log_sums(
     """
     name = "label_log_sums"
     sides = _sides(name, x, y, affine=(scale, 0.0), masks=(where, where_y), exclude=exclude)
-    labels = check_numbers(name, "labels", labels, sides.x.shape[0])
-    labels_y = check_numbers(name, "labels_y", labels_y, sides.y.shape[0])
-    sides = sides._replace(labels=(labels, labels_y))
+    if positives is None:
+        sides = sides._replace(labels=_check_labels(name, labels, labels_y, sides))
+    elif labels is None and labels_y is None and axis_name is None:
+        num_x, num_y = sides.x.shape[0], sides.y.shape[0]
+        positives = check_positives(name, positives, (num_x, num_y))
+        sides = sides._replace(labels=(jnp.arange(num_x), positives))
+    else:
+        raise ValueError(
+            f"{name}: `positives` must stand alone, got labels or an axis_name beside it; pass "
+            "labels, which may travel between devices."
+        )
     sums = _run(
         name, sides, axis_name=axis_name, precision=precision, implementation=implementation
     )
@@ -286,6 +297,20 @@ def _run(
         few = sides.x.shape[0] * sides.y.shape[0] <= _FEW
         implementation = "xla" if few else "streamed"
     return dispatch(name, _IMPLEMENTATIONS[name], implementation, sides, precision=precision)
+
+
+def _check_labels(
+    name: str, labels: ArrayLike | None, labels_y: ArrayLike | None, sides: Sides
+) -> tuple[Array, Array]:
+    if labels is None or labels_y is None:
+        raise ValueError(
+            f"{name}: both `labels` and `labels_y` must be given, or `positives`, got neither or "
+            "one; pass Int [n] and Int [m]."
+        )
+    return (
+        check_numbers(name, "labels", labels, sides.x.shape[0]),
+        check_numbers(name, "labels_y", labels_y, sides.y.shape[0]),
+    )
 
 
 def _check_matches(name: str, matches: ArrayLike | None, sides: Sides) -> Int[Array, "n"]:

@@ -86,7 +86,8 @@ class Sides(NamedTuple):
       keep_y: True = keep.
       match: The row of y that belongs to each row of x, [n]; None for sums by label.
       exclude: The row of y that each row of x is not compared with, [n], or None.
-      labels: Labels of the rows of x, [n], and of y, [m]; None for sums with one match.
+      labels: Labels of the rows of x, [n], and of y, [m]; or of x the row of each in a matrix of
+        matches, [n], and that matrix, [·, m]; None for sums with one match.
     """
 
     x: Float[Array, "n d"]
@@ -120,6 +121,11 @@ class Sides(NamedTuple):
         if self.exclude is not None:
             compared &= self.match != self.exclude
         return jnp.where(compared, values, 0)
+
+
+def same_label(label_x: Int[Array, "n"], label_y: Array) -> Bool[Array, "n m"]:
+    """True where the labels agree, or where a matrix of matches says so."""
+    return label_x[:, None] == label_y if label_y.ndim == 1 else label_y[label_x]
 
 
 def _cross_entropy(

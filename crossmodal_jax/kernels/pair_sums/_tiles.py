@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from crossmodal_jax.kernels.pair_sums._sides import Sides
+from crossmodal_jax.kernels.pair_sums._sides import Sides, same_label
 from crossmodal_jax.numerics import safe_norm
 
 Slopes = tuple[Array, Array, Array, Array]
@@ -64,7 +64,7 @@ class Tiles(NamedTuple):
 
     def same_label(self, slab: Slab) -> Bool[Array, "block m"]:
         """True where the labels agree and the two are compared."""
-        return (slab.label[:, None] == self.label_y) & self.compared(slab)
+        return same_label(slab.label, self.label_y) & self.compared(slab)
 
 
 def rows_of_a_slab(sides: Sides, block: int) -> int:

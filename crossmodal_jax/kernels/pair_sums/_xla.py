@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from crossmodal_jax.kernels.pair_sums._sides import Sides, SoftplusSums, Sums
+from crossmodal_jax.kernels.pair_sums._sides import Sides, SoftplusSums, Sums, same_label
 from crossmodal_jax.kernels.pair_sums._tiles import product
 from crossmodal_jax.numerics import masked_logsumexp, zero_absent
 
@@ -15,8 +15,7 @@ def log_sums(sides: Sides, *, precision: jnp.dtype) -> Sums:
     rows, columns = (_log_sum(sides, logits, axis) for axis in (1, 0))
     if sides.labels is None:
         return Sums(rows, columns, _matches(sides, logits))
-    label_x, label_y = sides.labels
-    matching = zero_absent(logits, (label_x[:, None] == label_y) & sides.compared())
+    matching = zero_absent(logits, same_label(*sides.labels) & sides.compared())
     return Sums(rows, columns, jnp.sum(matching, axis=1), jnp.sum(matching, axis=0))
 
 
