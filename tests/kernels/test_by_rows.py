@@ -8,18 +8,6 @@ import numpy as np
 import pytest
 
 from crossmodal_jax.kernels import by_rows
-from crossmodal_jax.kernels.pair_sums import _by_rows
-
-
-@pytest.fixture
-def slabs(monkeypatch):
-    """Sets how many scores a slab has, and that all but those of one are looped over."""
-
-    def choose(elements):
-        monkeypatch.setattr(_by_rows, "_FEW", 0)
-        monkeypatch.setattr(_by_rows, "_ELEMENTS", elements)
-
-    return choose
 
 
 def example(x, y, keep, *, sizes=None):

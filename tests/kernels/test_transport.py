@@ -10,7 +10,6 @@ import scipy.optimize
 import scipy.special
 
 from crossmodal_jax.kernels import sinkhorn
-from crossmodal_jax.kernels.transport import _streamed
 
 IMPLEMENTATIONS = ["xla", "streamed"]
 each_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -130,7 +129,8 @@ def test_one_dimension_is_sorting(x64):
 
 
 @pytest.mark.parametrize("epsilon", [1e-4, 0.05, 1.0, 100.0])
-def test_streamed_is_the_definition_in_float32(epsilon):
+def test_streamed_is_the_definition_in_float32(epsilon, slabs):
+    slabs(2**14)  # of 75 rows
     # Small ε: sums of the first iterations underflow, and the streamed form has to notice.
     x, y, a, b = data(300, 200, seed=3, dtype=np.float32)
     kwargs = {"a": a, "b": b, "epsilon": epsilon, "max_iterations": 40, "tolerance": -1.0}
@@ -153,7 +153,8 @@ def test_an_iteration_that_underflows_is_done_with_maxima(x64):
 
 
 @each_implementation
-def test_gradients_match_finite_differences(implementation, x64):
+def test_gradients_match_finite_differences(implementation, slabs, x64):
+    slabs(16)  # of three rows, and a rest of one
     x, y, a, b = data()
 
     @jax.jit
@@ -292,7 +293,7 @@ def test_streamed_memory_is_linear_in_the_points():
         compiled = jax.jit(jax.value_and_grad(value)).lower(points, points).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 
-    tile = 4 * _streamed._BLOCK * 4096
+    tile = 4 * 2**20
     small, large = temp_bytes(2048, "streamed"), temp_bytes(4096, "streamed")
     assert large < 6 * tile  # the entries of a slab, and what the compiler keeps beside them
     assert large < 2.2 * small
@@ -300,9 +301,9 @@ def test_streamed_memory_is_linear_in_the_points():
 
 
 def test_none_streams():
-    points = jax.ShapeDtypeStruct((1024, 2), jnp.float32)
+    points = jax.ShapeDtypeStruct((2048, 2), jnp.float32)
     lowered = jax.jit(lambda x, y: sinkhorn(x, y, epsilon=1.0)).lower(points, points)
-    assert "1024x1024" not in lowered.as_text()
+    assert "2048x2048" not in lowered.as_text()
 
 
 @pytest.mark.parametrize(
