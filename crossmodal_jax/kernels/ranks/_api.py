@@ -38,7 +38,7 @@ def rank_counts(
       positives: True where gallery row j is a right answer of query i, shape [q, g]. None
         means that the answer of query i is row i, and g ≥ q; further rows are distractors.
       where: Gallery rows to keep, shape [g]; a dropped row is neither positive nor negative.
-      implementation: `"xla"` (all scores at once), `"streamed"` (slabs of 256 queries, memory
+      implementation: `"xla"` (all scores at once), `"streamed"` (slabs of queries, memory
         independent of q), or a sequence of them; None chooses.
 
     Returns:

@@ -47,7 +47,7 @@ def sinkhorn(
     # The potential g = 0 to begin with.
     beta = _log(b0) - squares_y / eps
     alpha = -_log_sums(x0, y0, beta)
-    alpha = jnp.where((a0 > 0) & jnp.isfinite(alpha), alpha, -jnp.inf)
+    alpha = jnp.where(jnp.isfinite(alpha), alpha, -jnp.inf)
     beta = _log_sums(y0, x0, _log(a0) + alpha)
     beta = jnp.where((b0 > 0) & jnp.isfinite(beta), log_b - beta, -jnp.inf)
     start = alpha, beta, jnp.full_like(jnp.sum(squares_x), jnp.inf), jnp.int32(1)
