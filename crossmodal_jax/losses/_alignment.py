@@ -5,7 +5,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import kernels, numerics
 from crossmodal_jax._typing import ArrayLike
-from crossmodal_jax.losses._rows import near_origin, paired_rows, squared_distances
+from crossmodal_jax.losses._rows import near_origin, paired_rows, squared_distances, symmetric
 
 
 def alignment_loss(
@@ -94,16 +94,23 @@ def uniformity_loss(
       Uniformity on the Hypersphere <https://arxiv.org/abs/2005.10242>`_, 2020, section 4.1.
     """
     (x,), keep = paired_rows("uniformity_loss", {"x": x}, where)
-    scale, index = jnp.asarray(scale, x.dtype), jnp.arange(x.shape[0])
     (x,) = near_origin((x, keep))
-
-    def of_rows(rows: tuple[Array, Array]) -> tuple[Array, None]:
-        logits = -scale * squared_distances(rows[0], x)
-        others = keep & (rows[1][:, None] != index)
-        return numerics.masked_logsumexp(logits, others, axis=1), None
-
-    log_sums, _ = kernels.by_rows(of_rows, (x, index), num_columns=x.shape[0])
+    total = symmetric(_log_sum, jnp.sqrt(jnp.asarray(scale, x.dtype)) * x, keep)
     count = jnp.sum(keep, dtype=x.dtype)
     pairs = jnp.maximum(count, 2) * (jnp.maximum(count, 2) - 1)
-    total = numerics.masked_logsumexp(log_sums, keep)
     return jnp.where(count > 1, total - jnp.log(pairs), 0)
+
+
+def _log_sum(
+    rows: Float[Array, "n d"], columns: Float[Array, "n d"], keep: Bool[Array, "n"]
+) -> Float[Array, ""]:
+    """log Σ exp(−‖xᵢ − xⱼ‖²) over pairs of different kept rows."""
+    index = jnp.arange(columns.shape[0])
+
+    def of_rows(part: tuple[Array, Array]) -> tuple[Array, None]:
+        others = keep & (part[1][:, None] != index)
+        distances = squared_distances(part[0], columns)
+        return numerics.masked_logsumexp(-distances, others, axis=1), None
+
+    log_sums, _ = kernels.by_rows(of_rows, (rows, index), num_columns=len(index))
+    return numerics.masked_logsumexp(log_sums, keep)

@@ -13,6 +13,7 @@ from crossmodal_jax.losses._rows import (
     near_origin,
     paired_rows,
     squared_distances,
+    symmetric,
     unpaired_rows,
 )
 
@@ -138,26 +139,38 @@ def hsic_loss(
     """
     sides, keep = paired_rows("hsic_loss", {"x": x, "y": y}, where, one_width=False)
     x, y = (near_origin((z, keep))[0] for z in sides)
-    rate_x, rate_y = (
+    rates = (
         1 / _mean_squared_distance((z, keep)) if width is None else _rate(width, z.dtype)
         for z, width in ((x, bandwidth_x), (y, bandwidth_y))
     )
-
-    def of_rows(rows: tuple[Array, Array]) -> tuple[list[Array], None]:
-        k, l = (
-            jnp.where(keep, _kernel(squared_distances(one, z), rate), 0)
-            for one, z, rate in zip(rows, (x, y), (rate_x, rate_y), strict=True)
-        )
-        return [jnp.sum(values, axis=1) for values in (k * l, k, l)], None
-
-    sums, _ = kernels.by_rows(of_rows, (x, y), num_columns=16 * x.shape[0])
-    products, k, l = (numerics.zero_absent(values, keep) for values in sums)
+    sides = tuple(jnp.sqrt(rate) * z for rate, z in zip(rates, (x, y), strict=True))
     num = jnp.maximum(jnp.sum(keep, dtype=x.dtype), 2)
-    trace = jnp.sum(products) - 2 * jnp.sum(k * l) / num + jnp.sum(k) / num * jnp.sum(l) / num
-    return trace / (num - 1) ** 2
+    return symmetric(_centred_trace, sides, keep, num) / (num - 1) ** 2
 
 
-def _kernel(distances: Float[Array, "n m"], rate: Array) -> Float[Array, "n m"]:
+def _centred_trace(
+    rows: tuple[Array, Array], columns: tuple[Array, Array], keep: Bool[Array, "n"], num: Array
+) -> Float[Array, ""]:
+    """tr(K H L H) for Gaussian kernels K and L of rate 1 over `num` kept rows."""
+
+    def of_rows(part: Any) -> tuple[Any, Any]:
+        kept = part[1][:, None] & keep
+        k, l = (
+            jnp.where(kept, _kernel(squared_distances(some, side), 1), 0)
+            for some, side in zip(part[0], columns, strict=True)
+        )
+        totals = [jnp.sum(kernel, axis=0) for kernel in (k, l)]
+        return [jnp.sum(values, axis=1) for values in (k * l, k, l)], totals
+
+    # Beside a slab of one kernel there are the other, and slopes of both.
+    sums, totals = kernels.by_rows(of_rows, (rows, keep), num_columns=4 * keep.shape[0])
+    products, k, l = sums
+    # Twice the sum over i of kᵢlᵢ, as rows and as columns.
+    crossed = jnp.sum(k * l) + jnp.sum(totals[0] * totals[1])
+    return jnp.sum(products) - crossed / num + jnp.sum(k) / num * jnp.sum(l) / num
+
+
+def _kernel(distances: Float[Array, "n m"], rate: Array | int) -> Float[Array, "n m"]:
     """exp(−rate ‖xᵢ − yⱼ‖²) − 1: what is wanted of a kernel does not change with a constant."""
     # A wide kernel differs from 1 by less than the digits of 1 can tell. As expm1 it would be
     # wrong: of the sum of expm1 of two multiples of an array XLA for CPU, in jax 0.10 and 0.12,

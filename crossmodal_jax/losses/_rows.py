@@ -1,6 +1,8 @@
 """What losses of whole sets of rows begin with: checks, dropped rows 0, float32 at least."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from crossmodal_jax import numerics
 from crossmodal_jax._checks import check_pairs, check_where
-from crossmodal_jax._typing import ArrayLike
+from crossmodal_jax._typing import ArrayLike, PyTree
 from crossmodal_jax.losses._clean import common_dtype
 
 
@@ -74,6 +76,27 @@ def squared_distances(x: Float[Array, "n d"], y: Float[Array, "m d"]) -> Float[A
     products = numerics.dot_scores(x, y, precision="highest")
     squares = jnp.sum(x * x, axis=1)[:, None] + jnp.sum(y * y, axis=1)
     return jnp.maximum(squares - 2 * products, 0)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def symmetric(function: Callable[..., Array], rows: PyTree, *rest: PyTree) -> Array:
+    """`function(rows, rows, *rest)`, which does not change when the first two are exchanged.
+
+    Their slopes are the same, so that only those of the first are computed, which in slabs of rows
+    need no sums as large as the set. The function closes over no array.
+    """
+    return function(rows, rows, *rest)
+
+
+@symmetric.defjvp
+def _symmetric_jvp(function: Callable[..., Array], primals: Any, tangents: Any) -> Any:
+    (columns, *rest), (d_rows, *d_rest) = primals, tangents
+    twice = jax.tree.map(lambda d: 2 * d, d_rows)
+
+    def of_rows(rows: PyTree, *rest: PyTree) -> Array:
+        return function(rows, columns, *rest)
+
+    return jax.jvp(of_rows, (columns, *rest), (twice, *d_rest))
 
 
 def matmul(a: Float[Array, "n d"], b: Float[Array, "d k"]) -> Float[Array, "n k"]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
+from jax.test_util import check_grads
 from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics.pairwise import rbf_kernel
 
@@ -176,6 +177,13 @@ def test_memory_is_that_of_slabs(loss):
     compiled = jax.jit(jax.value_and_grad(loss)).lower(rows, rows).compile()
     # A quarter of one kernel matrix.
     assert compiled.memory_analysis().temp_size_in_bytes < 2**28 / 4
+
+
+def test_second_derivatives_of_what_is_the_same_from_both_sides(x64):
+    x, y = np.random.default_rng(0).normal(size=(2, 4, 2))
+    check = functools.partial(check_grads, order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-7)
+    check(lambda x, y: losses.hsic_loss(x, y, bandwidth_x=1.0, bandwidth_y=2.0), (x, y))
+    check(losses.uniformity_loss, (x,))
 
 
 def test_hsic_tells_dependence_from_independence(x64):

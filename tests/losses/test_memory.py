@@ -37,6 +37,15 @@ LOSSES = {
 }
 
 
+@pytest.mark.parametrize(
+    ("loss", "num_sides"), [(losses.hsic_loss, 2), (losses.uniformity_loss, 1)]
+)
+def test_memory_of_dependence_and_uniformity_is_linear(loss, num_sides):
+    sides = [jax.ShapeDtypeStruct(*_SIDE)] * num_sides
+    run = jax.jit(jax.value_and_grad(loss, tuple(range(num_sides))))
+    assert run.lower(*sides).compile().memory_analysis().temp_size_in_bytes <= 64 * 2**20
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_memory_is_linear(name, precision):
