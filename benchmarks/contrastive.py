@@ -1,13 +1,14 @@
 """`python -m benchmarks.contrastive`: contrastive losses beside PyTorch, in one process.
 
-PyTorch and its kernels are no dependencies; install what is to be compared into an environment of
-its own: `pip install -e . torch`, and on a GPU `inf-cl` and `siglip-kernel`. What is not there is
-left out. All are timed in turns: value and gradient of the mean over the pairs, with a learned
-scale.
+PyTorch and what is built on it are no dependencies; install what is to be compared into an
+environment of its own: `pip install -e . torch open_clip_torch`, and on a GPU `inf-cl` and
+`siglip-kernel`. What is not there is left out. All are timed in turns: value and gradient of the
+mean over the pairs, with a learned scale.
 """
 
 import argparse
 import functools
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -54,7 +55,7 @@ def main() -> None:
     if arguments.output is not None:
         result = {
             "device": environment.device(),
-            "versions": {**environment.versions(), "torch": _torch_version()},
+            "versions": environment.versions() | _peer_versions(),
             "flags": environment.flags(),
             "commit": environment.commit(),
             "load": {"before": load, "after": environment.load()},
@@ -158,9 +159,31 @@ def _peers(op: str, *, compiled: bool) -> dict[str, Callable[[Inputs], Any]]:
     found = {f"torch {d} eager": (formula, d) for d in DTYPES}
     if compiled:
         found["torch bfloat16 compile"] = (torch.compile(formula), "bfloat16")
+    found |= _open_clip(op)
     if torch.cuda.is_available():
         found |= _gpu_kernels(op)
     return {name: functools.partial(_torch, *loss) for name, loss in found.items()}
+
+
+def _open_clip(op: str) -> dict[str, tuple[Callable[..., Any], str]]:
+    """The losses of OpenCLIP as it runs them: float32, and bfloat16 by autocast."""
+    try:
+        import torch
+        from open_clip.loss import ClipLoss, SigLipLoss
+    except ImportError as error:
+        print(f"without {error.name}, which is not installed")
+        return {}
+
+    def loss(x: Any, y: Any, scale: Any) -> Any:
+        if op == "clip_loss":
+            return ClipLoss()(x, y, scale)
+        return SigLipLoss()(x, y, scale, torch.tensor(-10.0, device=x.device))
+
+    def automatic(x: Any, y: Any, scale: Any) -> Any:
+        with torch.autocast(x.device.type, dtype=torch.bfloat16):
+            return loss(x, y, scale)
+
+    return {"open_clip float32": (loss, "float32"), "open_clip bfloat16": (automatic, "float32")}
 
 
 def _gpu_kernels(op: str) -> dict[str, tuple[Callable[..., Any], str]]:
@@ -228,12 +251,10 @@ def _torch_siglip(x: Any, y: Any, scale: Any) -> Any:
     return -torch.nn.functional.logsigmoid(signs * logits).sum() / len(x)
 
 
-def _torch_version() -> str | None:
-    try:
-        import torch
-    except ImportError:
-        return None
-    return torch.__version__
+def _peer_versions() -> dict[str, str]:
+    names = "torch", "open_clip_torch", "inf-cl", "siglip-kernel"
+    there = {d.metadata["Name"] for d in importlib.metadata.distributions()}
+    return {name: importlib.metadata.version(name) for name in names if name in there}
 
 
 def _words(arguments: argparse.Namespace) -> list[Any]:
