@@ -10,6 +10,7 @@ from crossmodal_jax.losses._circle import circle_loss as circle_loss
 from crossmodal_jax.losses._classification import softmax_cross_entropy as softmax_cross_entropy
 from crossmodal_jax.losses._contrastive import clip_loss as clip_loss
 from crossmodal_jax.losses._contrastive import siglip_loss as siglip_loss
+from crossmodal_jax.losses._cycle import cycle_loss as cycle_loss
 from crossmodal_jax.losses._eigengame import eigengame_loss as eigengame_loss
 from crossmodal_jax.losses._elbo import elbo_loss as elbo_loss
 from crossmodal_jax.losses._elbo import gaussian_divergence as gaussian_divergence

@@ -96,5 +96,6 @@ LOSSES = {
     "matching_loss": _line(losses.matching_loss, _logits_and_matches, matching_loss),
 }
 
-# The one draws from a key for each row, the other returns indices; tested in their own files.
-EXEMPT_LOSSES = {"functional_entropy_loss", "sample_negatives"}
+# One draws from a key for each row, one returns indices, and one is of one side and of functions;
+# tested in their own files.
+EXEMPT_LOSSES = {"functional_entropy_loss", "sample_negatives", "cycle_loss"}

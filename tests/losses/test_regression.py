@@ -1,5 +1,7 @@
 """Errors with masks of single entries, at their corners; agreement and refinement."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -99,3 +101,33 @@ def test_refinement_to_another_width_is_refused(no_jaxtyping):
         losses.refinement_loss([x, x], [x, x[:, :2]])
     with pytest.raises(ValueError, match=r"`refined` and `xs` must have the same shapes"):
         losses.refinement_loss([x], [x, x])
+
+
+def test_what_a_dropped_sample_holds_does_not_reach_the_translations():
+    x = np.array([[1.0, -2.0], [np.nan, np.inf]], np.float32)
+    keep = np.array([True, False])
+
+    @jax.jit
+    @functools.partial(jax.value_and_grad, argnums=(0, 1))
+    def run(x, weight):
+        forth, back = lambda x: jnp.sin(x) @ weight, lambda y: y @ weight.T
+        return losses.cycle_loss(x, forth=forth, back=back, where=keep).sum()
+
+    weight = np.random.default_rng(0).normal(size=(2, 3)).astype("f4")
+    value, (slope, of_weight) = run(x, weight)
+    there = np.sin(x[:1]) @ weight @ weight.T
+    np.testing.assert_allclose(value, np.abs(there - x[0]).mean(), rtol=1e-5)
+    signs = np.sign(there - x[:1]) / 2
+    y = np.sin(x[:1])
+    expected = y.T @ (signs @ weight) + signs.T @ (y @ weight)
+    np.testing.assert_allclose(of_weight, expected, rtol=1e-5)
+    assert not slope[1].any()
+
+
+def test_cycle_takes_other_errors_and_refuses_another_width(no_jaxtyping):
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    options = {"forth": lambda x: 3 * x, "back": lambda y: y / 2}
+    got = losses.cycle_loss(x, **options, error=losses.squared_error)
+    np.testing.assert_allclose(got, ((x / 2) ** 2).mean(axis=1))
+    with pytest.raises(ValueError, match=r"cycle_loss: `back` must return the shape \(3, 2\) of"):
+        losses.cycle_loss(x, forth=lambda x: x, back=lambda y: y[:, :1])
