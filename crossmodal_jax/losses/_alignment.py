@@ -86,7 +86,7 @@ def uniformity_loss(
 
     Examples:
       >>> import jax.numpy as jnp
-      >>> print(uniformity_loss(jnp.array([[1.0, 0.0], [-1.0, 0.0]]), scale=2.0))
+      >>> print(uniformity_loss(jnp.array([[1.0, 0.0], [-1.0, 0.0]]), scale=2.0).round(4))
       -8.0
 
     References:
