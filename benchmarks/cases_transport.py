@@ -22,7 +22,7 @@ BLOCK = 256  # rows that the streamed implementation and the peer hold at a time
 
 def cases(*, quick: bool) -> list[Case]:
     """Ten iterations between two clouds, with the cost matrix and without it."""
-    n, d = (1024, 64) if quick else (2048, 64)
+    n, d = (1536, 64) if quick else (2048, 64)  # so many that they are streamed
     found = [
         _case(n, d, "xla", functools.partial(_ours, implementation="xla"), holds_cost=True),
         _case(n, d, "streamed", functools.partial(_ours, implementation="streamed")),
